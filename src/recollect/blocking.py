@@ -1,0 +1,360 @@
+"""The public surface, blocking: the same calls, driven to their end without an event loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Self, TypeVar
+
+from recollect.client import DEFAULT_SCOPE, AsyncRecollect
+from recollect.core.context import Context
+from recollect.core.messages import MessageLike
+from recollect.core.records import UNSET, Unset
+from recollect.core.tokens import TokenCounter
+from recollect.core.transfer import ImportReport, OnError, Progress
+from recollect.core.window import SystemRule
+from recollect.model import (
+    JSON,
+    Change,
+    Hit,
+    Message,
+    Page,
+    Preferences,
+    Receipt,
+    Session,
+    Stats,
+    Summary,
+    Swept,
+)
+from recollect.session import AsyncSessionHandle
+from recollect.store import Appended, BlockingDriver, Store, utc_now
+from recollect.store.driver import Clock, drive
+from recollect.user import AsyncUserHandle, AsyncUserPreferences
+
+F = TypeVar("F", bound=Callable[..., object])
+T = TypeVar("T")
+
+
+def _as(twin: Callable[..., object]) -> Callable[[F], F]:
+    """Give a method the docstring of its async twin, as its words hold for both."""
+
+    def dress(method: F) -> F:
+        method.__doc__ = (twin.__doc__ or "").replace("`AsyncRecollect.", "`Recollect.")
+        return method
+
+    return dress
+
+
+def _iterate(source: AsyncIterator[T]) -> Iterator[T]:
+    """The items of an async iterator that never suspends."""
+    while True:
+        try:
+            item = drive(_next(source))
+        except StopAsyncIteration:
+            return
+        yield item
+
+
+async def _next(source: AsyncIterator[T]) -> T:
+    return await anext(source)
+
+
+class Recollect:
+    __doc__ = (AsyncRecollect.__doc__ or "").replace("``async with``", "``with``")
+
+    def __init__(
+        self,
+        store: str | Store | None = None,
+        *,
+        scope: str = DEFAULT_SCOPE,
+        count_tokens: TokenCounter | None = None,
+        ttl: float | None = None,
+        sliding: bool = False,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._twin = object.__new__(AsyncRecollect)
+        self._twin._setup(store, scope, count_tokens, ttl, sliding, BlockingDriver(clock))
+
+    @property
+    @_as(AsyncRecollect.store.fget)  # type: ignore[attr-defined]
+    def store(self) -> Store:
+        return self._twin.store
+
+    @property
+    @_as(AsyncRecollect.scope.fget)  # type: ignore[attr-defined]
+    def scope(self) -> str:
+        return self._twin.scope
+
+    @_as(AsyncRecollect.in_scope)
+    def in_scope(self, scope: str) -> Recollect:
+        other = object.__new__(type(self))
+        other._twin = self._twin.in_scope(scope)
+        return other
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @_as(AsyncRecollect.session)
+    def session(
+        self, id: str, user: str | None = None, *, ttl: float | None = None, sliding: bool | None = None
+    ) -> SessionHandle:
+        return SessionHandle(self._twin.session(id, user, ttl=ttl, sliding=sliding))
+
+    @_as(AsyncRecollect.user)
+    def user(self, id: str) -> UserHandle:
+        return UserHandle(self._twin.user(id))
+
+    @_as(AsyncRecollect.open)
+    def open(self) -> None:
+        return drive(self._twin.open())
+
+    @_as(AsyncRecollect.close)
+    def close(self) -> None:
+        return drive(self._twin.close())
+
+    @_as(AsyncRecollect.sessions)
+    def sessions(self, limit: int = 20, *, cursor: str | None = None) -> Page[Session]:
+        return drive(self._twin.sessions(limit, cursor=cursor))
+
+    @_as(AsyncRecollect.search)
+    def search(
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        user: str | None = None,
+        session: str | None = None,
+        role: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: Mapping[str, JSON] | None = None,
+    ) -> list[Hit]:
+        return drive(
+            self._twin.search(
+                query, limit=limit, user=user, session=session, role=role, since=since, until=until, where=where
+            )
+        )
+
+    @_as(AsyncRecollect.stats)
+    def stats(self, *, detail: bool = False) -> Stats:
+        return drive(self._twin.stats(detail=detail))
+
+    @_as(AsyncRecollect.changes)
+    def changes(self, after: str | None = None, *, limit: int = 100) -> Page[Change]:
+        return drive(self._twin.changes(after, limit=limit))
+
+    @_as(AsyncRecollect.sweep)
+    def sweep(self) -> Swept:
+        return drive(self._twin.sweep())
+
+    @_as(AsyncRecollect.import_lines)
+    def import_lines(
+        self,
+        lines: Iterable[bytes | str | Mapping[str, JSON]],
+        *,
+        on_error: OnError = "stop",
+        progress: Progress | None = None,
+    ) -> ImportReport:
+        return drive(self._twin.import_lines(lines, on_error=on_error, progress=progress))
+
+    @_as(AsyncRecollect.export_lines)
+    def export_lines(self, *, session: str | None = None, user: str | None = None) -> Iterator[dict[str, JSON]]:
+        return _iterate(self._twin.export_lines(session=session, user=user))
+
+
+class SessionHandle:
+    __doc__ = AsyncSessionHandle.__doc__
+
+    def __init__(self, twin: AsyncSessionHandle) -> None:
+        self._twin = twin
+
+    @property
+    @_as(AsyncSessionHandle.id.fget)  # type: ignore[attr-defined]
+    def id(self) -> str:
+        return self._twin.id
+
+    @property
+    @_as(AsyncSessionHandle.user_id.fget)  # type: ignore[attr-defined]
+    def user_id(self) -> str | None:
+        return self._twin.user_id
+
+    @_as(AsyncSessionHandle.append)
+    def append(self, messages: MessageLike | Iterable[MessageLike], *, ttl: float | None = None) -> Appended:
+        return drive(self._twin.append(messages, ttl=ttl))
+
+    @_as(AsyncSessionHandle.tail)
+    def tail(self, count: int = 20) -> list[Message]:
+        return drive(self._twin.tail(count))
+
+    @_as(AsyncSessionHandle.read)
+    def read(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+        reverse: bool = False,
+        cursor: str | None = None,
+    ) -> Page[Message]:
+        return drive(
+            self._twin.read(
+                after=after, before=before, since=since, until=until, limit=limit, reverse=reverse, cursor=cursor
+            )
+        )
+
+    @_as(AsyncSessionHandle.get)
+    def get(self, seq: int) -> Message | None:
+        return drive(self._twin.get(seq))
+
+    @_as(AsyncSessionHandle.window)
+    def window(
+        self, max_messages: int | None = None, max_tokens: int | None = None, *, system: SystemRule = "keep"
+    ) -> list[Message]:
+        return drive(self._twin.window(max_messages, max_tokens, system=system))
+
+    @_as(AsyncSessionHandle.pop)
+    def pop(self) -> Message | None:
+        return drive(self._twin.pop())
+
+    @_as(AsyncSessionHandle.info)
+    def info(self) -> Session | None:
+        return drive(self._twin.info())
+
+    @_as(AsyncSessionHandle.update)
+    def update(
+        self,
+        *,
+        title: str | Unset | None = UNSET,
+        metadata: Mapping[str, JSON] | Unset = UNSET,
+        ttl: float | Unset | None = UNSET,
+        sliding: bool = False,
+    ) -> Session:
+        return drive(self._twin.update(title=title, metadata=metadata, ttl=ttl, sliding=sliding))
+
+    @_as(AsyncSessionHandle.summary)
+    def summary(self) -> Summary | None:
+        return drive(self._twin.summary())
+
+    @_as(AsyncSessionHandle.save_summary)
+    def save_summary(
+        self, text: str, *, covers_seq: int, metadata: Mapping[str, JSON] | None = None, expect: int | None = None
+    ) -> Summary:
+        return drive(self._twin.save_summary(text, covers_seq=covers_seq, metadata=metadata, expect=expect))
+
+    @_as(AsyncSessionHandle.context)
+    def context(self, query: str | None = None, *, max_tokens: int = 4000) -> Context:
+        return drive(self._twin.context(query, max_tokens=max_tokens))
+
+    @_as(AsyncSessionHandle.stats)
+    def stats(self, *, detail: bool = True) -> Stats:
+        return drive(self._twin.stats(detail=detail))
+
+    @_as(AsyncSessionHandle.clear)
+    def clear(self) -> int:
+        return drive(self._twin.clear())
+
+    @_as(AsyncSessionHandle.delete)
+    def delete(self) -> bool:
+        return drive(self._twin.delete())
+
+
+class UserPreferences:
+    __doc__ = AsyncUserPreferences.__doc__
+
+    def __init__(self, twin: AsyncUserPreferences) -> None:
+        self._twin = twin
+
+    @_as(AsyncUserPreferences.get)
+    def get(self) -> dict[str, JSON]:
+        return drive(self._twin.get())
+
+    @_as(AsyncUserPreferences.record)
+    def record(self) -> Preferences | None:
+        return drive(self._twin.record())
+
+    @_as(AsyncUserPreferences.put)
+    def put(self, values: Mapping[str, JSON], *, expect: int | None = None) -> Preferences:
+        return drive(self._twin.put(values, expect=expect))
+
+    @_as(AsyncUserPreferences.merge)
+    def merge(self, patch: Mapping[str, JSON]) -> Preferences:
+        return drive(self._twin.merge(patch))
+
+    @_as(AsyncUserPreferences.set)
+    def set(self, key: str, value: JSON) -> Preferences:
+        return drive(self._twin.set(key, value))
+
+    @_as(AsyncUserPreferences.remove)
+    def remove(self, key: str) -> bool:
+        return drive(self._twin.remove(key))
+
+    @_as(AsyncUserPreferences.delete)
+    def delete(self) -> bool:
+        return drive(self._twin.delete())
+
+
+class UserHandle:
+    __doc__ = AsyncUserHandle.__doc__
+
+    def __init__(self, twin: AsyncUserHandle) -> None:
+        self._twin = twin
+        self._preferences = UserPreferences(twin.preferences)
+
+    @property
+    @_as(AsyncUserHandle.id.fget)  # type: ignore[attr-defined]
+    def id(self) -> str:
+        return self._twin.id
+
+    @property
+    @_as(AsyncUserHandle.preferences.fget)  # type: ignore[attr-defined]
+    def preferences(self) -> UserPreferences:
+        return self._preferences
+
+    @_as(AsyncUserHandle.sessions)
+    def sessions(self, limit: int = 20, *, cursor: str | None = None) -> Page[Session]:
+        return drive(self._twin.sessions(limit, cursor=cursor))
+
+    @_as(AsyncUserHandle.messages)
+    def messages(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+        reverse: bool = True,
+    ) -> Page[Message]:
+        return drive(self._twin.messages(since=since, until=until, limit=limit, cursor=cursor, reverse=reverse))
+
+    @_as(AsyncUserHandle.recall)
+    def recall(
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        session: str | None = None,
+        role: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: Mapping[str, JSON] | None = None,
+    ) -> list[Hit]:
+        return drive(
+            self._twin.recall(query, limit=limit, session=session, role=role, since=since, until=until, where=where)
+        )
+
+    @_as(AsyncUserHandle.stats)
+    def stats(self, *, detail: bool = True) -> Stats:
+        return drive(self._twin.stats(detail=detail))
+
+    @_as(AsyncUserHandle.forget)
+    def forget(self) -> Receipt:
+        return drive(self._twin.forget())

@@ -1,0 +1,257 @@
+"""The public surface, async: one client over one store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from recollect.connect import connect
+from recollect.core.base import Base
+from recollect.core.checks import check_clock, check_count, check_flag, check_id, check_ttl, refuse
+from recollect.core.pages import page_of_sessions
+from recollect.core.search import search
+from recollect.core.statistics import total_stats
+from recollect.core.tokens import TokenCounter
+from recollect.core.transfer import ImportReport, OnError, Progress, export_lines, import_lines
+from recollect.errors import ConfigError
+from recollect.model import (
+    JSON,
+    Change,
+    Hit,
+    Page,
+    Session,
+    Stats,
+    Swept,
+)
+from recollect.session import AsyncSessionHandle
+from recollect.store import Driver, SessionDefaults, Store, utc_now
+from recollect.store.driver import Clock
+from recollect.user import AsyncUserHandle
+
+if TYPE_CHECKING:
+    from asyncio import Lock
+
+DEFAULT_SCOPE = "default"
+
+
+class AsyncRecollect:
+    """The memory of a chatbot or an agent, on one store.
+
+    Parameters
+    ----------
+    store: a URL (see `connect`), a `Store` object, or None for ``RECOLLECT_URL``, else ``sqlite:///recollect.db``.
+    scope: the tenant. Nothing in one scope can be seen from another.
+    count_tokens: an exact token counter, ``text -> int``; the estimator by script when None.
+    ttl: seconds that a new session lives; None for ever. A session's own ``ttl`` goes before it.
+    sliding: whether each append begins a session's ``ttl`` anew.
+    clock: gives the present instant, timezone-aware; all expiry is judged by it.
+
+    Opens on first use or on ``async with``. Raises `ConfigError` for what cannot work as given.
+    """
+
+    def __init__(
+        self,
+        store: str | Store | None = None,
+        *,
+        scope: str = DEFAULT_SCOPE,
+        count_tokens: TokenCounter | None = None,
+        ttl: float | None = None,
+        sliding: bool = False,
+        clock: Clock = utc_now,
+    ) -> None:
+        from recollect.store.threads import AsyncDriver
+
+        self._setup(store, scope, count_tokens, ttl, sliding, AsyncDriver(clock))
+
+    def _setup(
+        self,
+        store: str | Store | None,
+        scope: str,
+        count_tokens: TokenCounter | None,
+        ttl: float | None,
+        sliding: bool,
+        driver: Driver,
+    ) -> None:
+        check_clock(driver.now)
+        self._store = store if isinstance(store, Store) else connect(store)
+        self._driver = driver
+        self._defaults = SessionDefaults(ttl=check_ttl(ttl), sliding=check_flag(sliding, "sliding"))
+        self._base = Base(self._store, driver, scope=check_id(scope, "scope"), count=count_tokens)
+        self._state = "new"
+        self._parent: AsyncRecollect | None = None
+        self._opening: Lock | None = None
+
+    @property
+    def store(self) -> Store:
+        """The store below."""
+        return self._store
+
+    @property
+    def scope(self) -> str:
+        """The tenant."""
+        return self._base.scope
+
+    def in_scope(self, scope: str) -> AsyncRecollect:
+        """The same store seen by another tenant; it is opened and closed by this client."""
+        twin = object.__new__(type(self))
+        twin._store, twin._driver, twin._defaults = self._store, self._driver, self._defaults
+        twin._base = Base(self._store, self._driver, scope=check_id(scope, "scope"), count=self._base.given_count)
+        twin._state, twin._parent, twin._opening = "child", self, None
+        return twin
+
+    async def open(self) -> None:
+        """Open the store: check its schema or create it. Done by itself on first use."""
+        await self._ready()
+
+    async def close(self) -> None:
+        """Close the store and let go of threads. Closing twice is harmless."""
+        if self._parent is not None or self._state == "closed":
+            return
+        was, self._state = self._state, "closed"
+        if was == "open":
+            await self._store.close()
+        self._driver.close()
+
+    async def __aenter__(self) -> Self:
+        await self._ready()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _ready(self) -> Base:
+        if self._state == "open":
+            return self._base
+        if self._parent is not None:
+            await self._parent._ready()
+            return self._base
+        if self._state == "closed":
+            raise ConfigError("this client is closed: make a new one")
+        if self._driver.blocking:
+            await self._store.open(self._driver)
+        else:
+            from asyncio import Lock
+
+            self._opening = self._opening or Lock()
+            async with self._opening:
+                if self._state == "new":
+                    await self._store.open(self._driver)
+        self._state = "open"
+        return self._base
+
+    def session(
+        self, id: str, user: str | None = None, *, ttl: float | None = None, sliding: bool | None = None
+    ) -> AsyncSessionHandle:
+        """A handle for a session; no I/O until it is used.
+
+        Parameters
+        ----------
+        id: any text up to 512 bytes. user: whose session it is; None is fine.
+        ttl, sliding: the lifetime, should this handle create the session; the client's own when None.
+        """
+        return AsyncSessionHandle(self, id, user, self._lifetime(ttl, sliding))
+
+    def _lifetime(self, ttl: float | None, sliding: bool | None) -> SessionDefaults:
+        own = self._defaults
+        return SessionDefaults(
+            ttl=own.ttl if ttl is None else check_ttl(ttl),
+            sliding=own.sliding if sliding is None else check_flag(sliding, "sliding"),
+        )
+
+    def user(self, id: str) -> AsyncUserHandle:
+        """A handle for a user; no I/O until it is used."""
+        return AsyncUserHandle(self, id)
+
+    async def sessions(self, limit: int = 20, *, cursor: str | None = None) -> Page[Session]:
+        """All sessions of the scope, latest activity first.
+
+        Parameters
+        ----------
+        limit: 1 to 10,000. cursor: of the page before.
+        """
+        base = await self._ready()
+        return await page_of_sessions(base, "sessions", (base.scope,), limit, cursor)
+
+    async def search(
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        user: str | None = None,
+        session: str | None = None,
+        role: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: Mapping[str, JSON] | None = None,
+    ) -> list[Hit]:
+        """Messages that share words with the query, best first; in Chinese, Japanese and Korean too.
+
+        Parameters
+        ----------
+        query: plain text; nothing in it is syntax. limit: hits, 1 to 10,000.
+        user, session, role, since, until: narrow it; ``since <= created_at < until``.
+        where: top-level metadata that a message must have.
+        """
+        return await search(
+            await self._ready(),
+            query,
+            limit=limit,
+            user_id=user,
+            session_id=session,
+            role=role,
+            since=since,
+            until=until,
+            where=where,
+        )
+
+    async def stats(self, *, detail: bool = False) -> Stats:
+        """Figures of the scope. With `detail` every message is read, for roles, days and tokens."""
+        return await total_stats(await self._ready(), user_id=None, detail=detail)
+
+    async def changes(self, after: str | None = None, *, limit: int = 100) -> Page[Change]:
+        """The feed behind a cursor: what was appended, put and deleted, in commit order.
+
+        A page's `cursor` is None when there is no more yet; go on later from the last change's own ``cursor``.
+        Expiry makes no entry. Raises `NotFound` when entries behind `after` are swept already.
+        """
+        base = await self._ready()
+        check_count(limit, "limit")
+        if after is not None and not isinstance(after, str):
+            refuse("after", after)
+        found = await base.store.changes(base.scope, after=after, limit=limit)
+        return Page(found, found[-1].cursor if len(found) == limit else None)
+
+    async def sweep(self) -> Swept:
+        """Remove what has expired (it is never read anyway), old entries of the feed, and deleted remains on disk."""
+        return await (await self._ready()).store.sweep()
+
+    async def import_lines(
+        self,
+        lines: Iterable[bytes | str | Mapping[str, JSON]],
+        *,
+        on_error: OnError = "stop",
+        progress: Progress | None = None,
+    ) -> ImportReport:
+        """Append messages from JSON Lines, or dicts of the same form; see `docs/how-to/import-export.md`.
+
+        Parameters
+        ----------
+        lines: ``{"session", "user"?, "role", "content", "created_at"?, "id"?, "metadata"?}``, one message each.
+        on_error: ``stop`` raises `InvalidInput` with the line's number (what stands before it is imported);
+            ``skip`` goes on and reports it.
+        progress: called after each batch with the lines and bytes read so far.
+
+        Safe to repeat: a line without an id gets one made from its number and the lines up to it.
+        """
+        return await import_lines(await self._ready(), lines, on_error=on_error, progress=progress)
+
+    async def export_lines(
+        self, *, session: str | None = None, user: str | None = None
+    ) -> AsyncIterator[dict[str, JSON]]:
+        """Every message as a dict that `import_lines` reads, session by session, in order."""
+        async for line in export_lines(await self._ready(), session_id=session, user_id=user):
+            yield line

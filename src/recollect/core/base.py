@@ -1,0 +1,81 @@
+"""What every rule works on: a store, a tenant, a way to count tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from recollect.core.messages import Intake, message_tokens
+from recollect.core.tokens import TokenCounter, estimate_tokens
+from recollect.errors import CorruptRecord, InvalidInput
+from recollect.model import Message, Preferences, Session, Summary
+from recollect.store import Driver, Partition, Store
+
+T = TypeVar("T")
+
+
+class Base:
+    """One tenant's view of a store.
+
+    Parameters
+    ----------
+    scope: the tenant, part of every key. count: tokens of a text; the estimator by script when None.
+    """
+
+    def __init__(self, store: Store, driver: Driver, *, scope: str, count: TokenCounter | None) -> None:
+        self.store = store
+        self.driver = driver
+        self.scope = scope
+        self.count = estimate_tokens if count is None else _checked(count)
+        self.given_count = count
+        self.intake = Intake(driver, self.count, store.capabilities.item_bytes)
+
+    def session_partition(self, session_id: str) -> Partition:
+        """The partition of a session."""
+        return Partition(self.scope, "session", session_id)
+
+    def user_partition(self, user_id: str) -> Partition:
+        """The partition of a user."""
+        return Partition(self.scope, "user", user_id)
+
+    def tokens(self, message: Message) -> int:
+        """Tokens of a stored message by this client's counter; what is stored may be another's count."""
+        return message_tokens(message, self.count)
+
+    async def header(self, session_id: str) -> Session | None:
+        """The session's header."""
+        return _expect(await self.store.get("sessions", (self.scope, session_id)), Session)
+
+    async def summary(self, session_id: str) -> Summary | None:
+        """The session's summary."""
+        return _expect(await self.store.get("summaries", (self.scope, session_id)), Summary)
+
+    async def preferences(self, user_id: str) -> Preferences | None:
+        """The user's preference document."""
+        return _expect(await self.store.get("preferences", (self.scope, user_id)), Preferences)
+
+    async def messages(self, session_id: str, **bounds: Any) -> Sequence[Message]:
+        """A stretch of the session's log; `bounds` are those of `Store.query`."""
+        return await self.store.query("messages", (self.scope, session_id), **bounds)
+
+
+def _checked(count: TokenCounter) -> TokenCounter:
+    """The user's counter, whose answers are looked at: a wrong one would be stored with every message."""
+    if not callable(count):
+        raise InvalidInput(f"count_tokens is a function of a text, not {type(count).__name__}", field="count_tokens")
+
+    def counted(text: str, /) -> int:
+        number = count(text)
+        if type(number) is not int or number < 0:
+            raise InvalidInput(
+                f"count_tokens gave {number!r}: it has to give a whole number, 0 or more", field="count_tokens"
+            )
+        return number
+
+    return counted
+
+
+def _expect(row: object, kind: type[T]) -> T | None:
+    if row is None or isinstance(row, kind):
+        return row
+    raise CorruptRecord(f"the store gave a {type(row).__name__} for a {kind.__name__}")

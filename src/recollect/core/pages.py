@@ -1,0 +1,33 @@
+"""Pages of rows, with cursors that belong to their question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from recollect.core.base import Base
+from recollect.core.checks import check_count
+from recollect.core.cursors import make_cursor, read_cursor
+from recollect.model import Page, Session
+
+T = TypeVar("T")
+
+
+def cut_page(
+    rows: Sequence[T], limit: int, question: tuple[Any, ...], place: Callable[[T], tuple[Any, ...]]
+) -> Page[T]:
+    """A page of at most `limit` rows, from a query that asked for one more."""
+    items = list(rows[:limit])
+    return Page(items, make_cursor(question, place(items[-1])) if len(rows) > limit else None)
+
+
+async def page_of_sessions(
+    base: Base, path: str, hash: tuple[str, ...], limit: int, cursor: str | None
+) -> Page[Session]:
+    """Sessions by latest activity."""
+    check_count(limit, "limit")
+    question = (path, hash)
+    place = read_cursor(question, cursor, (datetime, str))
+    rows: Sequence[Session] = await base.store.query(path, hash, before=place, limit=limit + 1, reverse=True)
+    return cut_page(rows, limit, question, lambda row: (row.updated_at, row.id))

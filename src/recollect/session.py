@@ -1,0 +1,313 @@
+"""The handle of one session, async: its log, its summary, its header."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from recollect.core import records
+from recollect.core.base import Base
+from recollect.core.checks import (
+    check_count,
+    check_flag,
+    check_id,
+    check_optional_time,
+    check_text,
+    check_ttl,
+    refuse,
+)
+from recollect.core.context import Context, build_context
+from recollect.core.cursors import read_cursor
+from recollect.core.messages import MessageLike, many
+from recollect.core.pages import cut_page
+from recollect.core.records import UNSET, Unset
+from recollect.core.statistics import session_stats
+from recollect.core.window import SystemRule, window
+from recollect.errors import Conflict, InvalidInput
+from recollect.model import (
+    JSON,
+    Message,
+    Page,
+    Session,
+    Stats,
+    Summary,
+)
+from recollect.recall.analyzer import analyze
+from recollect.store import Append, Appended, Delete, SessionDefaults
+
+if TYPE_CHECKING:
+    from recollect.client import AsyncRecollect
+
+MAX_TAIL = 2**63 - 1
+"""The largest limit that every store can be given; so many messages are nowhere."""
+
+
+class AsyncSessionHandle:
+    """One session: the ordered log of its messages, its summary, its header.
+
+    A handle that names a user works on that user's sessions: every call raises `Conflict` on another's.
+    """
+
+    def __init__(self, memory: AsyncRecollect, id: str, user: str | None, lifetime: SessionDefaults) -> None:
+        self._memory = memory
+        self._id = check_id(id, "session")
+        self._user = None if user is None else check_id(user, "user")
+        self._defaults = SessionDefaults(user_id=self._user, ttl=lifetime.ttl, sliding=lifetime.sliding)
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self._id
+
+    @property
+    def user_id(self) -> str | None:
+        """The user given to this handle."""
+        return self._user
+
+    def _owned(self, rows: Sequence[Message]) -> None:
+        """Refuse to show a user another user's session."""
+        if self._user is not None and rows and rows[-1].user_id not in (None, self._user):
+            raise Conflict(f"session {self._id!r} belongs to another user")
+
+    async def _own_header(self, base: Base) -> Session | None:
+        """The header; `Conflict` if it names another user than this handle."""
+        header = await base.header(self._id)
+        if self._user is not None and header is not None and header.user_id not in (None, self._user):
+            raise Conflict(f"session {self._id!r} belongs to another user")
+        return header
+
+    async def append(self, messages: MessageLike | Iterable[MessageLike], *, ttl: float | None = None) -> Appended:
+        """Append one message or many, in one commit.
+
+        Parameters
+        ----------
+        messages: a `Message`, a provider's message dict, or several of them.
+        ttl: seconds after which these messages are gone; None for as long as the session lives.
+
+        Returns the stored messages with their ``seq``, in the order given; ``.written`` of them are new. A message
+        whose id is in the session already is not written again: the stored one is returned.
+        Raises `InvalidInput` (nothing is written), `Conflict` if the session is another user's, `LimitExceeded`.
+        """
+        base = await self._memory._ready()
+        lifetime = check_ttl(ttl)
+        rows = [base.intake.accept(message, lifetime) for message in many(messages)]
+        if not rows:
+            return Appended()
+        terms = [" ".join(analyze(row.text)) for row in rows]
+        (result,) = await base.store.commit(
+            base.session_partition(self._id), (Append(rows=rows, terms=terms, session=self._defaults),)
+        )
+        assert isinstance(result, Appended)
+        return result
+
+    async def tail(self, count: int = 20) -> list[Message]:
+        """The last messages, oldest first."""
+        base = await self._memory._ready()
+        check_count(count, "count", least=0, most=None)
+        if not count:
+            return []
+        rows = list(await base.messages(self._id, limit=min(count, MAX_TAIL), reverse=True))
+        rows.reverse()
+        self._owned(rows)
+        return rows
+
+    async def read(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+        reverse: bool = False,
+        cursor: str | None = None,
+    ) -> Page[Message]:
+        """A page of the log, in order of ``seq``.
+
+        Parameters
+        ----------
+        after, before: exclusive bounds of ``seq``. since, until: ``since <= created_at < until``.
+        limit: 1 to 10,000. reverse: newest first. cursor: of the page before, with the same other arguments.
+        """
+        base = await self._memory._ready()
+        check_count(limit, "limit")
+        low = 0 if after is None else check_count(after, "after", least=0, most=None)
+        high = None if before is None else check_count(before, "before", least=0, most=None)
+        since, until = check_optional_time(since, "since"), check_optional_time(until, "until")
+        question = ("read", base.scope, self._id, low, high, since, until, reverse)
+        place = read_cursor(question, cursor, (int,))
+        if place is not None and reverse:
+            high = place[0]
+        elif place is not None:
+            low = place[0]
+        rows = await base.messages(
+            self._id,
+            after=(low,) if low else None,
+            before=None if high is None else (high,),
+            since=since,
+            until=until,
+            limit=limit + 1,
+            reverse=reverse,
+        )
+        self._owned(rows)
+        return cut_page(rows, limit, question, lambda row: (row.seq,))
+
+    async def get(self, seq: int) -> Message | None:
+        """The message with this number, or None."""
+        base = await self._memory._ready()
+        check_count(seq, "seq", least=0, most=None)
+        row = await base.store.get("messages", (base.scope, self._id, seq))
+        if not isinstance(row, Message):
+            return None
+        self._owned([row])
+        return row
+
+    async def window(
+        self,
+        max_messages: int | None = None,
+        max_tokens: int | None = None,
+        *,
+        system: SystemRule = "keep",
+    ) -> list[Message]:
+        """What fits: the newest messages within both limits, oldest first.
+
+        Parameters
+        ----------
+        max_messages, max_tokens: limits of the whole window; None for no limit.
+        system: ``keep`` keeps the session's system messages wherever they stand, ``window`` treats them as any other
+            message, ``drop`` leaves them out.
+
+        A tool call and its results are in it together or not at all. The window ends at the first message that does
+        not fit; it has no holes. A message is never cut.
+        """
+        base = await self._memory._ready()
+        for name, value in (("max_messages", max_messages), ("max_tokens", max_tokens)):
+            if value is not None:
+                check_count(value, name, least=0, most=None)
+        if system not in ("keep", "window", "drop"):
+            raise InvalidInput(f"system is keep, window or drop, not {system!r}", field="system")
+        found = await window(base, self._id, max_messages=max_messages, max_tokens=max_tokens, system=system)
+        self._owned(found)
+        return found
+
+    async def pop(self) -> Message | None:
+        """Remove the last message and return it; None if there is none. Two callers never get the same one."""
+        base = await self._memory._ready()
+        while rows := await base.messages(self._id, limit=1, reverse=True):
+            self._owned(rows)
+            delete = Delete(table="messages", seq=rows[0].seq)
+            (count,) = await base.store.commit(base.session_partition(self._id), (delete,))
+            if count:
+                return rows[0]
+        return None
+
+    async def info(self) -> Session | None:
+        """The header: counts, title, metadata, times; None if there is no such session."""
+        return await self._own_header(await self._memory._ready())
+
+    async def update(
+        self,
+        *,
+        title: str | Unset | None = UNSET,
+        metadata: Mapping[str, JSON] | Unset = UNSET,
+        ttl: float | Unset | None = UNSET,
+        sliding: bool = False,
+    ) -> Session:
+        """Change the header, making the session if there is none.
+
+        Parameters
+        ----------
+        title: None removes it. metadata: merged into what is there (RFC 7396: a key with None is removed).
+        ttl: seconds from now that the session lives, None for ever. sliding: whether each append begins them anew.
+        """
+        base = await self._memory._ready()
+        if sliding is True and (ttl is None or isinstance(ttl, Unset)):
+            raise InvalidInput("sliding needs a ttl: the seconds that each append begins anew", field="sliding")
+        return await records.update_session(
+            base,
+            self._id,
+            self._defaults,
+            title=title,
+            metadata=metadata,
+            ttl=ttl if isinstance(ttl, Unset) else check_ttl(ttl),
+            sliding=check_flag(sliding, "sliding"),
+        )
+
+    async def summary(self) -> Summary | None:
+        """The stored summary, or None."""
+        base = await self._memory._ready()
+        if self._user is not None:
+            await self._own_header(base)
+        return await base.summary(self._id)
+
+    async def save_summary(
+        self,
+        text: str,
+        *,
+        covers_seq: int,
+        metadata: Mapping[str, JSON] | None = None,
+        expect: int | None = None,
+    ) -> Summary:
+        """Store the summary of the messages up to and including `covers_seq`, in place of the one before.
+
+        Parameters
+        ----------
+        expect: the version that must be stored (0: none); `Conflict` otherwise. None writes in any case.
+
+        Raises `NotFound` if there is no such session.
+        """
+        base = await self._memory._ready()
+        if expect is not None:
+            check_count(expect, "expect", least=0, most=None)
+        if self._user is not None:
+            await self._own_header(base)
+        return await records.save_summary(base, self._id, text, covers_seq=covers_seq, metadata=metadata, expect=expect)
+
+    async def context(self, query: str | None = None, *, max_tokens: int = 4000) -> Context:
+        """What the model should see now, within `max_tokens`.
+
+        A message whose metadata has ``"recall": false`` is never recalled from outside the window.
+
+        Parameters
+        ----------
+        query: what to recall for; the newest user message when None.
+        max_tokens: the budget for everything together, by this client's counter.
+
+        Raises `LimitExceeded` if the newest message alone is over it.
+        """
+        base = await self._memory._ready()
+        check_count(max_tokens, "max_tokens", most=None)
+        if query is not None:
+            check_text(query, "query") if isinstance(query, str) else refuse("query", query)
+        header = await self._own_header(base)
+        user = self._user or (header.user_id if header else None)
+        return await build_context(base, self._id, user, query=query, max_tokens=max_tokens)
+
+    async def stats(self, *, detail: bool = True) -> Stats:
+        """Figures of this session. With `detail` every message is read, for roles, days and tokens."""
+        base = await self._memory._ready()
+        if self._user is not None:
+            await self._own_header(base)
+        return await session_stats(base, self._id, detail=detail)
+
+    async def clear(self) -> int:
+        """Remove all messages and the summary, keep the header. Numbers go on where they were.
+
+        Returns how many messages there were.
+        """
+        base = await self._memory._ready()
+        if self._user is not None:
+            await self._own_header(base)
+        ops = (Delete(table="messages"), Delete(table="summaries"))
+        count, _ = await base.store.commit(base.session_partition(self._id), ops)
+        assert isinstance(count, int)
+        return count
+
+    async def delete(self) -> bool:
+        """Remove everything of the session; whether there was anything. A later append begins again at 1."""
+        base = await self._memory._ready()
+        if self._user is not None:
+            await self._own_header(base)
+        (count,) = await base.store.commit(base.session_partition(self._id), (Delete(),))
+        return bool(count)

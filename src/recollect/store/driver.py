@@ -1,0 +1,80 @@
+"""How a store waits: the one seam between async and sync.
+
+Everything above is written once as ``async def``. With the blocking driver no coroutine ever suspends, so a caller
+can run one to its end without an event loop (`drive`); with the async driver the same calls go to worker threads.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from os import urandom
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Clock = Callable[[], datetime]
+
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+def utc_now() -> datetime:
+    """The system's clock, timezone-aware."""
+    return datetime.now(UTC)
+
+
+class Driver(ABC):
+    """The world as a store and the core may see it: time, waiting, blocking calls.
+
+    Parameters
+    ----------
+    clock: gives the present instant, timezone-aware. All expiry is judged by it.
+    """
+
+    blocking: bool
+
+    def __init__(self, clock: Clock = utc_now) -> None:
+        self.now = clock
+
+    def new_id(self) -> str:
+        """A UUID of version 7 (RFC 9562): ids made in one stretch of time lie together in an index."""
+        time, chance = f"{int(self.now().timestamp() * 1000) & 0xFFFFFFFFFFFF:012x}", urandom(10).hex()
+        return f"{time[:8]}-{time[8:]}-7{chance[1:4]}-{_VARIANT[chance[0]]}{chance[4:7]}-{chance[8:]}"
+
+    @abstractmethod
+    async def run(self, call: Callable[..., T], *args: Any) -> T:
+        """Call something that blocks. Once it has begun it ends, even if the waiting task is cancelled."""
+
+    @abstractmethod
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+    def close(self) -> None:
+        """Let go of threads."""
+
+
+class BlockingDriver(Driver):
+    """Calls in the caller's own thread; nothing suspends."""
+
+    blocking = True
+
+    async def run(self, call: Callable[..., T], *args: Any) -> T:
+        return call(*args)
+
+    async def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)  # noqa: ASYNC251
+
+
+def drive(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends to its end and return its result.
+
+    Raises `RuntimeError` if it suspends: something below it awaited a real event.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
+    coroutine.close()
+    raise RuntimeError("a blocking call suspended: a store ignored its driver")

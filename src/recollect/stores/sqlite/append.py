@@ -1,0 +1,224 @@
+"""Appends: the header's counters, the rows, one entry of the feed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from recollect.errors import Conflict, LimitExceeded
+from recollect.model import Message
+from recollect.store import Append, Appended, SessionDefaults
+from recollect.store.codec import dump_time
+from recollect.stores._sql import MESSAGE_COLUMNS, message_of, message_values
+from recollect.stores.sqlite import index
+from recollect.stores.sqlite.by_user import MAX_SEQ
+
+if TYPE_CHECKING:
+    from recollect.stores.sqlite.changes import Work
+
+_NEW_HEADER = """
+INSERT INTO recollect_sessions (scope, session_id, user_id, created_at, updated_at, active_minute, expires_at, ttl)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_COUNT_UP = """
+UPDATE recollect_sessions SET message_count = message_count + ?, last_seq = ?, updated_at = ?,
+    first_message_at = ?, last_message_at = ?, time_ordered = ? WHERE session_no = ?
+"""
+_NEXT = """
+SELECT session_no, last_seq, user_id, ttl, active_minute FROM recollect_sessions
+WHERE scope = ? AND session_id = ? AND (expires_at IS NULL OR expires_at > ?)
+"""
+_COUNT_ONE = """
+UPDATE recollect_sessions SET message_count = message_count + 1, last_seq = ?, updated_at = max(updated_at, ?),
+    time_ordered = time_ordered AND ? >= last_message_at, first_message_at = min(first_message_at, ?),
+    last_message_at = max(last_message_at, ?)
+WHERE session_no = ?
+"""
+_MINUTE = "UPDATE recollect_sessions SET active_minute = ? WHERE session_no = ?"
+_RENEW = "UPDATE recollect_sessions SET expires_at = ? WHERE session_no = ?"
+_ADOPT = "UPDATE recollect_sessions SET user_id = ? WHERE session_no = ?"
+_ADOPT_MESSAGES = "UPDATE recollect_messages SET user_id = ? WHERE position BETWEEN ? AND ?"
+_INSERT = """
+INSERT INTO recollect_messages (position, scope, session_no, session_id, seq, id, role, content, parts, name,
+    user_id, metadata, tool_calls, tool_call_id, extra, created_at, expires_at, tokens, terms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_INSERT_NEW = f"{_INSERT} ON CONFLICT (session_no, id) DO NOTHING"
+_CREATED = 10
+"""Where `message_values` has ``created_at``."""
+_BY_ID = f"SELECT expires_at, position, {MESSAGE_COLUMNS} FROM recollect_messages WHERE session_no = ? AND id = ?"
+_IDS_AT_ONCE = 200
+_IDS = f"SELECT id FROM recollect_messages WHERE session_no = ? AND id IN ({', '.join('?' * _IDS_AT_ONCE)})"
+
+
+class _Head:
+    """What an append reads of the header and writes back."""
+
+    __slots__ = ("earliest", "last", "latest", "minute", "number", "ordered", "owner", "ttl", "updated")
+
+    def __init__(
+        self,
+        number: int,
+        owner: str | None,
+        last: int,
+        updated: str,
+        ttl: float | None,
+        earliest: str,
+        latest: str,
+        ordered: int,
+        minute: str,
+    ) -> None:
+        self.number = number
+        self.owner = owner
+        self.last = last
+        self.updated = updated
+        self.ttl = ttl
+        self.earliest = earliest
+        self.latest = latest
+        self.ordered = ordered
+        self.minute = minute
+
+
+def append_next(work: Work, op: Append) -> Appended | None:
+    """The short way for one new message to a session that is there.
+
+    None, with nothing done, where the long way is needed: no session, another owner, an id that is there already.
+    """
+    head = work.execute(_NEXT, (work.scope, work.id, work.now)).fetchone()
+    if head is None:
+        return None
+    number, last, owner, ttl, minute = head
+    wanted = op.session.user_id
+    if (wanted is not None and wanted != owner) or last >= MAX_SEQ:
+        return None
+    seq, now = last + 1, work.now
+    stored = op.rows[0].replace(seq=seq, session_id=work.id, user_id=owner)
+    values = message_values(stored)
+    row = (number << 32 | seq, work.scope, number, work.id, seq, *values, index.encode(op.terms[0]))
+    if not work.execute(_INSERT_NEW, row).rowcount:
+        return None
+    created = values[_CREATED]
+    work.execute(_COUNT_ONE, (seq, now, created, created, created, number))
+    if now[:16] > minute:
+        work.execute(_MINUTE, (now[:16], number))
+    change = work.record("append", "messages", number, seq, seq)
+    work.index_due |= index.is_due(change, 1)
+    if ttl is not None:
+        work.execute(_RENEW, (dump_time(work.instant + timedelta(seconds=ttl)), number))
+    out = Appended((stored,))
+    out.written = 1
+    return out
+
+
+def append(work: Work, op: Append) -> Appended:
+    """Append the rows that are new, and give back all as stored."""
+    head = _head(work, op.session)
+    before = head.last
+    out = _write(work, head, op.rows, op.terms)
+    if out.written:
+        head.updated = max(head.updated, work.now)
+        work.execute(
+            _COUNT_UP,
+            (out.written, head.last, head.updated, head.earliest, head.latest, head.ordered, head.number),
+        )
+        if head.updated[:16] != head.minute:
+            work.execute(_MINUTE, (head.updated[:16], head.number))
+        change = work.record("append", "messages", head.number, before + 1, head.last)
+        work.index_due |= index.is_due(change, out.written)
+    if head.ttl is not None:
+        work.execute(_RENEW, (dump_time(work.instant + timedelta(seconds=head.ttl)), head.number))
+    return out
+
+
+def _head(work: Work, defaults: SessionDefaults) -> _Head:
+    row = work.header()
+    wanted = defaults.user_id
+    if row is None:
+        return _new_head(work, defaults)
+    number, owner, last, updated, _, ttl, earliest, latest, ordered, minute = row
+    if owner is None and wanted is not None:
+        owner = wanted
+        adopt(work, number, owner)
+    elif wanted is not None and owner != wanted:
+        raise Conflict(f"session {work.id!r} belongs to another user")
+    return _Head(number, owner, last, updated, ttl, earliest, latest, ordered, minute)
+
+
+def adopt(work: Work, number: int, owner: str | None) -> None:
+    """Change the owner of a session, and of all its messages."""
+    work.execute(_ADOPT, (owner, number))
+    work.execute(_ADOPT_MESSAGES, (owner, number << 32, number << 32 | MAX_SEQ))
+
+
+def _new_head(work: Work, defaults: SessionDefaults) -> _Head:
+    ttl = defaults.ttl
+    expires = None if ttl is None else dump_time(work.instant + timedelta(seconds=ttl))
+    sliding = ttl if defaults.sliding else None
+    minute = work.now[:16]
+    values = (work.scope, work.id, defaults.user_id, work.now, work.now, minute, expires, sliding)
+    number = work.execute(_NEW_HEADER, values).lastrowid
+    assert number is not None
+    return _Head(number, defaults.user_id, 0, work.now, sliding, "9", "", 1, minute)
+
+
+def _row(work: Work, head: _Head, message: Message, terms: str) -> tuple[Message, tuple[Any, ...]]:
+    """The message under the next number, and its columns."""
+    seq = head.last + 1
+    if seq > MAX_SEQ:
+        raise LimitExceeded(f"a session holds at most {MAX_SEQ:,} messages")
+    stored = message.replace(seq=seq, session_id=work.id, user_id=head.owner)
+    values = message_values(stored)
+    return stored, (head.number << 32 | seq, work.scope, head.number, work.id, seq, *values, index.encode(terms))
+
+
+def _count(head: _Head, created: str) -> None:
+    head.last += 1
+    if created < head.latest:
+        head.ordered = 0
+    else:
+        head.latest = created
+    head.earliest = min(head.earliest, created)
+
+
+def _write(work: Work, head: _Head, messages: Sequence[Message], terms: Sequence[str]) -> Appended:
+    taken = _taken_ids(work, head, messages) if head.last else set()
+    out = Appended()
+    rows = []
+    fresh: dict[str, Message] = {}
+    for message, words in zip(messages, terms, strict=True):
+        known = fresh.get(message.id)
+        if known is None and message.id in taken:
+            known = _known(work, head, message.id)
+        if known is not None:
+            out.append(known)
+            continue
+        stored, row = _row(work, head, message, words)
+        _count(head, row[5 + _CREATED])
+        rows.append(row)
+        fresh[message.id] = stored
+        out.append(stored)
+    if rows:
+        work.connection.executemany(_INSERT, rows)
+    out.written = len(rows)
+    return out
+
+
+def _taken_ids(work: Work, head: _Head, messages: Sequence[Message]) -> set[str]:
+    """Which of the ids the session has already, those of expired messages among them."""
+    ids = list({message.id for message in messages})
+    taken: set[str] = set()
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        some = ids[start : start + _IDS_AT_ONCE]
+        some += some[-1:] * (_IDS_AT_ONCE - len(some))
+        taken.update(id for (id,) in work.execute(_IDS, (head.number, *some)))
+    return taken
+
+
+def _known(work: Work, head: _Head, id: str) -> Message | None:
+    """The live message with an id; an expired one is removed, for its id is free again."""
+    expires, position, *columns = work.execute(_BY_ID, (head.number, id)).fetchone()
+    if expires is None or expires > work.now:
+        return message_of(columns)
+    work.remove_messages(head.number, "position = ?", (position,))
+    return None

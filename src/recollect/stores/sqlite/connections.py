@@ -1,0 +1,290 @@
+"""Connections to one SQLite file: a writer for one thread at a time, readers for the rest, errors in our words."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from recollect.errors import ConfigError, CorruptRecord, RecollectError, Unavailable
+from recollect.stores.sqlite.schema import NEWEST, check_version, migrate, stored_version
+
+T = TypeVar("T")
+
+PAGE_BYTES = 1024
+"""Of a new file. An append changes five pages a little, and the log takes each of them whole: with SQLite's usual
+4096 bytes an append costs a quarter more."""
+
+CHECKPOINT_BYTES = 16 * 1024 * 1024
+"""The log is copied back into the file when it is this long: four times SQLite's default, a quarter of its stalls."""
+
+MAX_READERS = 16
+
+_alive: weakref.WeakSet[Connections] = weakref.WeakSet()
+
+
+class Connections:
+    """What one process holds open on a file.
+
+    Parameters
+    ----------
+    path: the file; None for a database in memory, which has one connection for everything.
+    synchronous: ``full`` or ``normal``. mode: ``rwc``, ``rw`` or ``ro``.
+    busy_timeout: seconds to wait for another writer.
+    """
+
+    def __init__(self, path: str | None, *, synchronous: str, mode: str, busy_timeout: float) -> None:
+        self.path = path
+        self.mode = mode
+        self._synchronous = synchronous
+        self._busy_timeout = busy_timeout
+        self._immutable = False
+        self._users = 0
+        self._reset()
+        _alive.add(self)
+
+    @property
+    def shown(self) -> str:
+        """The file's name for messages."""
+        return self.path or "the database in memory"
+
+    def _reset(self) -> None:
+        self._open_lock = threading.Lock()
+        self.write_lock = threading.RLock()
+        self._writer: sqlite3.Connection | None = None
+        self._readers: deque[sqlite3.Connection] = deque()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether `open` was called, and `close` not since."""
+        return self._writer is not None
+
+    def open(self) -> None:
+        """Check the file, or make it."""
+        with self._open_lock:
+            if self._writer is None:
+                with self.translated():
+                    self._writer = self._open_writer()
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._open_lock, self.write_lock:
+            for connection in (*self._readers, *([self._writer] if self._writer else [])):
+                connection.close()
+            self._readers.clear()
+            self._writer = None
+
+    def forked(self) -> None:
+        """In a child after a fork: the parent's connections must not be touched, not even closed; open anew."""
+        was_open = self._writer is not None
+        _abandoned.append((self._writer, self._readers))
+        self._reset()
+        if was_open and self.path is not None:
+            self.open()
+
+    @property
+    def writer(self) -> sqlite3.Connection:
+        """The writing connection; the caller holds `write_lock`."""
+        if self._writer is None:
+            raise ConfigError("this store is not open")
+        return self._writer
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection to read with, of this thread's for as long."""
+        if self.path is None:
+            with self.write_lock, self.translated():
+                connection = self.writer
+                try:
+                    yield connection
+                finally:
+                    if connection.in_transaction:
+                        connection.rollback()
+            return
+        if self._writer is None:
+            raise ConfigError("this store is not open")
+        with self.translated():
+            try:
+                connection = self._readers.pop()
+            except IndexError:
+                connection = self._connect()
+                connection.execute(f"PRAGMA busy_timeout = {int(self._busy_timeout * 1000)}")
+                connection.execute("PRAGMA query_only = 1")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.rollback()
+                if len(self._readers) < MAX_READERS and self._writer is not None:
+                    self._readers.append(connection)
+                else:
+                    connection.close()
+
+    def begin(self) -> None:
+        """Begin a writing transaction, waiting for other processes; the caller holds `write_lock`.
+
+        Waits are short and random: with SQLite's own growing ones the latest of many processes starves.
+        """
+        connection = self.writer
+        deadline = None
+        pause = 0.0005
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error):
+                    raise
+                now = time.monotonic()
+                deadline = deadline or now + self._busy_timeout
+                if now >= deadline:
+                    raise Unavailable(
+                        f"another process held {self.shown} for {self._busy_timeout:g} s (busy_timeout)"
+                    ) from error
+                time.sleep(random.uniform(0, pause))
+                pause = min(pause * 1.5, 0.02)
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Errors of the driver become ours."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self.translate(error) from error
+
+    def translate(self, error: sqlite3.Error) -> RecollectError:
+        """What an error of the driver means to the user."""
+        code = getattr(error, "sqlite_errorcode", 0)
+        primary = code & 0xFF
+        if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return Unavailable(f"another process holds {self.shown}: {error}")
+        if primary == sqlite3.SQLITE_FULL:
+            return Unavailable(f"the disk that holds {self.shown} is full; nothing was written", retryable=False)
+        if primary == sqlite3.SQLITE_READONLY or (code == sqlite3.SQLITE_CANTOPEN and self._exists()):
+            how = "it was opened with mode=ro" if self.mode == "ro" else "?mode=ro opens it to read"
+            return Unavailable(
+                f"{self.shown} cannot be written: the file or its folder is read-only ({how})", retryable=False
+            )
+        if primary == sqlite3.SQLITE_NOTADB:
+            return ConfigError(f"{self.shown} is not an SQLite database")
+        if primary == sqlite3.SQLITE_CORRUPT:
+            return CorruptRecord(f"{self.shown} is damaged ({error}): restore a backup, or try sqlite3's .recover")
+        if primary == sqlite3.SQLITE_CANTOPEN:
+            return ConfigError(self._why_not_opened())
+        if primary == sqlite3.SQLITE_IOERR:
+            return Unavailable(f"the disk that holds {self.shown} failed: {error}", retryable=False)
+        if isinstance(error, sqlite3.OperationalError) and "decode to UTF-8" in str(error):
+            return CorruptRecord(f"{self.shown} holds text that is not UTF-8: {error}")
+        if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
+            return ConfigError("this store is closed")
+        return Unavailable(f"SQLite refused: {error}", retryable=False)
+
+    def _exists(self) -> bool:
+        return self.path is not None and Path(self.path).is_file()
+
+    def _why_not_opened(self) -> str:
+        path = Path(self.path or "")
+        if path.is_dir():
+            return f"{path} is a folder, not a database file"
+        if not path.parent.exists():
+            return f"the folder {path.parent} does not exist"
+        if not path.exists() and self.mode != "rwc":
+            return f"there is no file {path} (mode={self.mode} does not make one)"
+        return f"{path} cannot be opened: no permission?"
+
+    def _connect(self) -> sqlite3.Connection:
+        if self.path is None:
+            return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, cached_statements=512)
+        uri = Path(self.path).absolute().as_uri() + f"?mode={self.mode}" + ("&immutable=1" if self._immutable else "")
+        return sqlite3.connect(
+            uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+
+    def _open_writer(self) -> sqlite3.Connection:
+        connection = self._connect()
+        try:
+            if self.mode == "ro":
+                return self._open_read_only(connection)
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            self._patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"))
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            if self._synchronous == "full":
+                connection.execute("PRAGMA fullfsync = 1")
+            (page,) = connection.execute("PRAGMA page_size").fetchone()
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BYTES // page}")
+            connection.execute("PRAGMA journal_size_limit = 67108864")
+            connection.execute("PRAGMA secure_delete = 1")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            version = self._patiently(lambda: stored_version(connection))
+            check_version(version, self.shown)
+            if version < NEWEST:
+                self._writer = connection
+                self.begin()
+                try:
+                    version = stored_version(connection)
+                    check_version(version, self.shown)
+                    migrate(connection, version)
+                    connection.execute("COMMIT")
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+            return connection
+        except BaseException:
+            self._writer = None
+            connection.close()
+            raise
+
+    def _open_read_only(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        try:
+            version = self._patiently(lambda: stored_version(connection))
+        except sqlite3.OperationalError as error:
+            # Reading a WAL database writes beside it. On read-only media with nothing left in the log it need not.
+            log = Path(f"{self.path}-wal")
+            if (error.sqlite_errorcode & 0xFF) != sqlite3.SQLITE_CANTOPEN or not self._exists() or log.exists():
+                raise
+            connection.close()
+            self._immutable = True
+            connection = self._connect()
+            version = stored_version(connection)
+        check_version(version, self.shown)
+        if version < NEWEST:
+            raise ConfigError(
+                f"{self.shown} is of an older schema ({version} of {NEWEST}): open it once without mode=ro"
+            )
+        return connection
+
+    def _patiently(self, call: Callable[[], Any]) -> Any:
+        """Call until no other process is in the way: the change to WAL and a recovery take the file for themselves."""
+        deadline = time.monotonic() + self._busy_timeout
+        while True:
+            try:
+                return call()
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() >= deadline:
+                    raise
+                time.sleep(random.uniform(0.001, 0.02))
+
+
+_abandoned: list[Any] = []
+"""Connections of the parent process, kept from the garbage collector: closing them would drop the parent's locks."""
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _after_fork() -> None:
+    for connections in list(_alive):
+        connections.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

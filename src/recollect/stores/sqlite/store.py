@@ -1,0 +1,254 @@
+"""The SQLite store: the eight verbs over one file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Literal
+
+from recollect.errors import InvalidInput, NotFound, RecollectError, Unsupported
+from recollect.model import Change, Swept
+from recollect.store import Candidate, Capabilities, Commit, Driver, Filter, Op, Partition, Result, Store
+from recollect.store.codec import dump_time
+from recollect.store.contract import Key, Row, check_ops
+from recollect.stores._sql import CHANGE_COLUMNS, change_of
+from recollect.stores.sqlite import index, reads
+from recollect.stores.sqlite.changes import Changes, remove_messages, remove_session
+from recollect.stores.sqlite.connections import Connections
+from recollect.stores.sqlite.writer import Writer
+
+SWEEP_SESSIONS = 50
+SWEEP_ROWS = 2000
+"""A sweep works in small transactions, so that appends come in between."""
+
+
+_FEED_BOUNDS = """
+SELECT coalesce((SELECT max(id) FROM recollect_changes), 0),
+    (SELECT value FROM recollect_meta WHERE name = 'swept_change'),
+    coalesce((SELECT change_id FROM recollect_swept WHERE scope = ?), 0)
+"""
+_SWEPT = """
+INSERT INTO recollect_swept (scope, change_id)
+SELECT scope, max(id) FROM recollect_changes WHERE id > ? AND id <= ? GROUP BY scope
+ON CONFLICT (scope) DO UPDATE SET change_id = excluded.change_id
+"""
+
+
+class SQLiteStore(Store):
+    """One SQLite file, or a database in memory.
+
+    Parameters
+    ----------
+    path: the file, made if it is not there; None for a database in memory that is gone on close.
+    synchronous: ``full``: an acknowledged commit survives a power cut. ``normal``: it survives the process, not
+        always the machine: what was committed in the last moments before a power cut may be gone, never torn.
+    mode: ``rwc``, ``rw`` (the file must be there) or ``ro``.
+    busy_timeout: seconds to wait for another process's write before `Unavailable`.
+    feed_retention: seconds that entries of the feed are kept by `sweep`.
+    """
+
+    kind: ClassVar[str] = "sqlite"
+
+    def __init__(
+        self,
+        path: str | None = None,
+        *,
+        synchronous: Literal["full", "normal"] | str = "full",
+        mode: Literal["rwc", "rw", "ro"] | str = "rwc",
+        busy_timeout: float = 60.0,
+        feed_retention: float = 7 * 86400,
+    ) -> None:
+        self._connections = Connections(path, synchronous=synchronous, mode=mode, busy_timeout=busy_timeout)
+        self._retention = timedelta(seconds=feed_retention)
+        self.capabilities = Capabilities(
+            text_search=True,
+            vector_search=False,
+            feed="store",
+            push=False,
+            index_consistency="immediate",
+            item_bytes=256 * 1024 * 1024,
+            commit_ops=10_000,
+            durable=path is not None,
+        )
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{self._connections.path}" if self._connections.path else "sqlite://"
+
+    async def open(self, driver: Driver) -> None:
+        self.driver = driver
+        changes = Changes(driver)
+        self._writer = Writer(self._connections, changes.apply, changes.finish)
+        await driver.run(self._connections.open)
+
+    async def close(self) -> None:
+        if self._connections.is_open:
+            await self.driver.run(self._connections.close)
+
+    def _now(self) -> str:
+        return dump_time(self.driver.now())
+
+    async def commit(self, partition: Partition, ops: Sequence[Op]) -> list[Result]:
+        check_ops(ops, self.capabilities)
+        return await self.driver.run(self._writer.run_one, Commit(partition, ops))
+
+    async def commit_many(self, commits: Sequence[Commit]) -> list[list[Result] | RecollectError]:
+        for commit in commits:
+            check_ops(commit.ops, self.capabilities)
+        outcomes = await self.driver.run(self._writer.run, commits)
+        found: list[list[Result] | RecollectError] = []
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, RecollectError):
+                raise outcome
+            found.append(outcome)
+        return found
+
+    async def get(self, table: str, key: Key) -> Row | None:
+        return await self.driver.run(self._get, table, key)
+
+    def _get(self, table: str, key: Key) -> Row | None:
+        with self._connections.reading() as connection:
+            return reads.get(connection, table, key, self._now())
+
+    async def query(
+        self,
+        path: str,
+        hash: Key,
+        *,
+        after: Key | None = None,
+        before: Key | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int,
+        reverse: bool = False,
+    ) -> Sequence[Any]:
+        return await self.driver.run(self._query, path, hash, after, before, since, until, limit, reverse)
+
+    def _query(
+        self,
+        path: str,
+        hash: Key,
+        after: Key | None,
+        before: Key | None,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+        reverse: bool,
+    ) -> list[Any]:
+        with self._connections.reading() as connection:
+            return reads.query(connection, path, hash, after, before, since, until, limit, reverse, self._now())
+
+    async def search(
+        self,
+        scope: str,
+        *,
+        terms: Sequence[str],
+        vector: Sequence[float] | None = None,
+        limit: int,
+        filter: Filter = Filter(),
+    ) -> list[Candidate]:
+        if vector is not None:
+            raise Unsupported("the SQLite store has no vector search yet")
+        if not terms:
+            return []
+        return await self.driver.run(self._search, scope, terms, limit, filter)
+
+    def _search(self, scope: str, terms: Sequence[str], limit: int, filter: Filter) -> list[Candidate]:
+        with self._connections.reading() as connection:
+            return index.search(connection, scope, terms, limit, filter, self._now())
+
+    async def changes(self, scope: str, *, after: str | None = None, limit: int) -> list[Change]:
+        return await self.driver.run(self._changes, scope, after, limit)
+
+    def _changes(self, scope: str, after: str | None, limit: int) -> list[Change]:
+        if after is not None and not (after.isascii() and after.isdigit() and len(after) < 19):
+            raise InvalidInput(f"not a cursor of this feed: {after[:40]!r}", field="after")
+        with self._connections.reading() as connection:
+            connection.execute("BEGIN")
+            newest, swept, own = connection.execute(_FEED_BOUNDS, (scope,)).fetchone()
+            start = swept if after is None else int(after)
+            if start > newest:
+                raise InvalidInput(f"not a cursor of this feed: {after!r}", field="after")
+            if start < own:
+                raise NotFound(
+                    "the feed no longer holds what came after this cursor; read the tables again and begin anew"
+                )
+            rows = connection.execute(
+                f"SELECT {CHANGE_COLUMNS} FROM recollect_changes WHERE id > ? AND scope = ? ORDER BY id LIMIT ?",
+                (max(start, swept), scope, limit),
+            )
+            return list(map(change_of, rows))
+
+    async def sweep(self) -> Swept:
+        return await self.driver.run(self._sweep)
+
+    def _sweep(self) -> Swept:
+        sessions = messages = changes = 0
+        while (found := self._transaction(self._sweep_sessions))[0]:
+            sessions, messages = sessions + found[0], messages + found[1]
+        while (found := self._transaction(self._sweep_messages))[0]:
+            messages += found[0]
+        while (found := self._transaction(self._sweep_changes))[0]:
+            changes += found[0]
+        writer = self._connections.writer
+        if deleted := self._transaction(lambda: (index.scrub(writer), 0))[0]:
+            with self._connections.write_lock, self._connections.translated():
+                (held_up, *_) = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            # A reader of another process can hold the log; then the next sweep tries again.
+            if not held_up:
+                self._transaction(lambda: (index.scrubbed(writer, deleted), 0))
+        return Swept(sessions=sessions, messages=messages, changes=changes)
+
+    def _transaction(self, work: Any) -> tuple[int, int]:
+        connections = self._connections
+        with connections.write_lock, connections.translated():
+            connections.begin()
+            try:
+                result: tuple[int, int] = work()
+                connections.writer.execute("COMMIT")
+            except BaseException:
+                if connections.writer.in_transaction:
+                    connections.writer.execute("ROLLBACK")
+                raise
+            return result
+
+    def _sweep_sessions(self) -> tuple[int, int]:
+        writer = self._connections.writer
+        numbers = writer.execute(
+            "SELECT session_no FROM recollect_sessions WHERE expires_at <= ? LIMIT ?", (self._now(), SWEEP_SESSIONS)
+        ).fetchall()
+        return len(numbers), sum(remove_session(writer, number) for (number,) in numbers)
+
+    def _sweep_messages(self) -> tuple[int, int]:
+        writer = self._connections.writer
+        rows = writer.execute(
+            "SELECT position, session_no FROM recollect_messages WHERE expires_at <= ? LIMIT ?",
+            (self._now(), SWEEP_ROWS),
+        ).fetchall()
+        for position, number in rows:
+            remove_messages(writer, "position = ?", (position,))
+            writer.execute(
+                "UPDATE recollect_sessions SET message_count = message_count - 1 WHERE session_no = ?", (number,)
+            )
+        return len(rows), 0
+
+    def _sweep_changes(self) -> tuple[int, int]:
+        """Remove old entries; the newest row stays, hidden and blank, so that its number is not given again."""
+        writer = self._connections.writer
+        oldest = dump_time(self.driver.now() - self._retention)
+        swept, newest = writer.execute(
+            "SELECT (SELECT value FROM recollect_meta WHERE name = 'swept_change'),"
+            " coalesce((SELECT max(id) FROM recollect_changes), 0)"
+        ).fetchone()
+        young = writer.execute(
+            "SELECT id FROM recollect_changes WHERE id > ? AND at > ? ORDER BY id LIMIT 1", (swept, oldest)
+        ).fetchone()
+        last = min(young[0] - 1 if young else newest, swept + SWEEP_ROWS)
+        if last <= swept:
+            return 0, 0
+        index.flush(writer)
+        writer.execute("UPDATE recollect_meta SET value = ? WHERE name = 'swept_change'", (last,))
+        writer.execute(_SWEPT, (swept, last))
+        writer.execute("DELETE FROM recollect_changes WHERE id <= ? AND id < ?", (last, newest))
+        writer.execute("UPDATE recollect_changes SET scope = '', partition_id = '' WHERE id <= ?", (last,))
+        return last - swept, 0

@@ -1,0 +1,130 @@
+"""Commits: queued by any thread, written by whichever holds the lock, many in one transaction.
+
+With full durability a transaction costs a disk flush. Threads that wait for the lock have their commits written by
+the one that holds it, in one transaction with one flush (group commit). Each commit stays atomic by itself: within the
+transaction it is a savepoint.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from recollect.errors import RecollectError
+from recollect.store import Commit, Result
+from recollect.stores.sqlite.connections import Connections
+
+GROUP = 256
+"""Commits in one transaction at most, so that the first of them does not wait for ever."""
+
+Outcome = list[Result] | BaseException
+Apply = Callable[[sqlite3.Connection, Commit], list[Result]]
+
+
+class _Job:
+    __slots__ = ("commits", "outcomes")
+
+    def __init__(self, commits: Sequence[Commit]) -> None:
+        self.commits = commits
+        self.outcomes: list[Outcome] | None = None
+
+
+class Writer:
+    """Runs commits on the writing connection.
+
+    Parameters
+    ----------
+    apply: does what a commit says, inside a transaction; raises to have all of that commit undone.
+    finish: is called once before a transaction ends.
+    """
+
+    def __init__(self, connections: Connections, apply: Apply, finish: Callable[[sqlite3.Connection], None]) -> None:
+        self._connections = connections
+        self._apply = apply
+        self._finish = finish
+        self._queue: deque[_Job] = deque()
+
+    def run(self, commits: Sequence[Commit]) -> list[Outcome]:
+        """Write the commits; an outcome for each."""
+        job = _Job(commits)
+        self._queue.append(job)
+        with self._connections.write_lock:
+            if job.outcomes is None:
+                self._write(self._take(job))
+        assert job.outcomes is not None
+        return job.outcomes
+
+    def run_one(self, commit: Commit) -> list[Result]:
+        """Write one commit; raises what it raised."""
+        lock = self._connections.write_lock
+        if not self._queue and lock.acquire(blocking=False):
+            try:
+                return self._run_alone(commit)
+            finally:
+                lock.release()
+        (outcome,) = self.run((commit,))
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def _run_alone(self, commit: Commit) -> list[Result]:
+        """One commit in a transaction of its own, when nobody waits."""
+        connections = self._connections
+        connection = connections.writer
+        try:
+            connections.begin()
+            results = self._apply(connection, commit)
+            self._finish(connection)
+            connection.execute("COMMIT")
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise connections.translate(error) from error
+            raise
+        return results
+
+    def _take(self, own: _Job) -> list[_Job]:
+        """What waits, from the oldest, own job included."""
+        jobs: list[_Job] = []
+        count = 0
+        while self._queue and (count < GROUP or own not in jobs):
+            jobs.append(self._queue.popleft())
+            count += len(jobs[-1].commits)
+        return jobs
+
+    def _write(self, jobs: list[_Job]) -> None:
+        connections = self._connections
+        done: list[tuple[_Job, list[Outcome]]] = []
+        connection = None
+        try:
+            connection = connections.writer
+            connections.begin()
+            for job in jobs:
+                done.append((job, [self._savepoint(connection, commit) for commit in job.commits]))
+            self._finish(connection)
+            connection.execute("COMMIT")
+        except BaseException as error:
+            if connection is not None and connection.in_transaction:
+                connection.execute("ROLLBACK")
+            shown = connections.translate(error) if isinstance(error, sqlite3.Error) else error
+            if shown is not error:
+                shown.__cause__ = error
+            for job in jobs:
+                job.outcomes = [shown] * len(job.commits)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for job, outcomes in done:
+            job.outcomes = outcomes
+
+    def _savepoint(self, connection: sqlite3.Connection, commit: Commit) -> Outcome:
+        connection.execute("SAVEPOINT one")
+        try:
+            result: Outcome = self._apply(connection, commit)
+        except (RecollectError, UnicodeEncodeError) as error:
+            connection.execute("ROLLBACK TO one")
+            result = error
+        connection.execute("RELEASE one")
+        return result
