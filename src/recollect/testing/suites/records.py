@@ -1,0 +1,390 @@
+"""Records: versions and guards, columns that the store owns, owners of sessions, what a Delete removes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from recollect.errors import Conflict
+from recollect.model import Preferences, Session, Summary
+from recollect.store import ABSENT, ANY
+from recollect.testing.kit import SCOPE, Kit, a_document, a_summary, put
+from recollect.testing.suite import Suite
+
+
+class Records(Suite):
+    """A guarded write wins or raises Conflict; the store keeps its own columns."""
+
+    promise = "records"
+
+    @pytest.mark.parametrize("row", [Session(id="x"), a_document("x")], ids=["sessions", "preferences"])
+    async def test_versions(self, kit: Kit, row: Session | Preferences) -> None:
+        """The stored version is 1, and one more with every Put; the version that the row carries is ignored."""
+        for expected in (1, 2, 3):
+            assert (await _put(kit, row.replace(version=77))).version == expected
+
+    async def test_summary_versions(self, kit: Kit) -> None:
+        """A summary's version begins at 1 and grows by one with every Put."""
+        await kit.append("s", "a")
+        for expected in (1, 2, 3):
+            row = await kit.put(a_summary("s", str(expected), 1, version=77))
+            assert (row.version, row.text) == (expected, str(expected))
+            assert await kit.store.get("summaries", (SCOPE, "s")) == row
+
+    @pytest.mark.parametrize("table", ["sessions", "summaries", "preferences"])
+    async def test_guard_absent(self, kit: Kit, table: str) -> None:
+        """A Put that expects ABSENT creates the row once, and raises Conflict when it is there."""
+        row = await _example(kit, table)
+        assert (await _put(kit, row, expect=ABSENT)).version == 1
+        before = await _get(kit, row)
+        with pytest.raises(Conflict):
+            await _put(kit, row, expect=ABSENT)
+        assert await _get(kit, row) == before
+
+    @pytest.mark.parametrize("table", ["sessions", "summaries", "preferences"])
+    async def test_guard_version(self, kit: Kit, table: str) -> None:
+        """A Put that expects a version is written only if that version is stored, and else raises Conflict."""
+        row = await _example(kit, table)
+        with pytest.raises(Conflict):
+            await _put(kit, row, expect=1)
+        assert await _get(kit, row) is None
+        await _put(kit, row)
+        assert (await _put(kit, row, expect=1)).version == 2
+        for wrong in (1, 3, 0):
+            with pytest.raises(Conflict):
+                await _put(kit, row, expect=wrong)
+        assert (await _put(kit, row, expect=2)).version == 3
+        assert (await _put(kit, row, expect=ANY)).version == 4
+
+    @pytest.mark.parametrize("table", ["sessions", "summaries", "preferences"])
+    async def test_deleted_version(self, kit: Kit, table: str) -> None:
+        """After a Delete the row is absent: its old version guards nothing, and it begins again at 1."""
+        row = await _example(kit, table)
+        await _put(kit, row)
+        await _put(kit, row)
+        if table == "preferences":
+            assert await kit.delete(user="x", table="preferences") == 1
+        elif table == "summaries":
+            assert await kit.delete(session="x", table="summaries") == 1
+        else:
+            assert await kit.delete(session="x") == 1
+        assert await _get(kit, row) is None
+        with pytest.raises(Conflict):
+            await _put(kit, row, expect=2)
+        assert (await _put(kit, row, expect=ABSENT)).version == 1
+
+    async def test_guards_of_many_writers(self, kit: Kit) -> None:
+        """Of many writers that expect the same version exactly one wins, so no update is lost."""
+        await kit.put(a_document("u", {"count": 0}))
+
+        async def increment() -> int:
+            lost = 0
+            for _ in range(5):
+                while True:
+                    row = await kit.store.get("preferences", (SCOPE, "u"))
+                    assert isinstance(row, Preferences)
+                    try:
+                        await kit.put(row.replace(values={"count": row.values["count"] + 1}), expect=row.version)
+                        break
+                    except Conflict:
+                        lost += 1
+                        await kit.mode.rest()
+            return lost
+
+        await kit.together(*[increment] * 5)
+        row = await kit.store.get("preferences", (SCOPE, "u"))
+        assert isinstance(row, Preferences)
+        assert (row.values, row.version) == ({"count": 25}, 26)
+
+    async def test_append_leaves_the_version(self, kit: Kit) -> None:
+        """An append does not change the version of the header: only a Put does."""
+        await kit.append("s", "a")
+        await kit.append("s", "b")
+        assert (await kit.there("s")).version == 1
+        assert (await kit.put(Session(id="s"), expect=1)).version == 2
+
+    async def test_new_header(self, kit: Kit) -> None:
+        """An append creates the header of its session, with what it says of it."""
+        now = kit.clock()
+        await kit.append("s", "a", user="u", ttl=10.5, sliding=True)
+        assert await kit.there("s") == Session(
+            id="s",
+            user_id="u",
+            message_count=1,
+            last_seq=1,
+            created_at=now,
+            updated_at=now,
+            expires_at=now + timedelta(seconds=10.5),
+            ttl=10.5,
+            version=1,
+        )
+
+    async def test_owned_columns_of_a_new_row(self, kit: Kit) -> None:
+        """A Put of a new header starts the columns that the store owns at zero and now, whatever the row carries."""
+        old = datetime(2001, 1, 1, tzinfo=UTC)
+        header = await kit.put(Session(id="s", message_count=5, last_seq=7, created_at=old, updated_at=old))
+        now = kit.clock()
+        assert header == Session(id="s", created_at=now, updated_at=now, version=1)
+        assert await kit.there("s") == header
+        (row,) = await kit.append("s", "a")
+        assert row.seq == 1
+
+    async def test_owned_columns_of_a_known_row(self, kit: Kit) -> None:
+        """A Put of a known header leaves the columns that the store owns as they are, and changes the others."""
+        created = kit.clock()
+        await kit.append("s", "a", "b", user="u")
+        kit.clock.forward(5)
+        await kit.append("s", "c")
+        updated = kit.clock()
+        kit.clock.forward(5)
+        old = datetime(2001, 1, 1, tzinfo=UTC)
+        given = Session(
+            id="s",
+            user_id="v",
+            title="t",
+            metadata={"k": 1},
+            message_count=50,
+            last_seq=70,
+            created_at=old,
+            updated_at=old,
+            expires_at=updated + timedelta(days=1),
+            ttl=5.5,
+        )
+        header = await kit.put(given)
+        expected = given.replace(message_count=3, last_seq=3, created_at=created, updated_at=updated, version=2)
+        assert header == expected
+        assert await kit.there("s") == expected
+
+    async def test_put_replaces_the_row(self, kit: Kit) -> None:
+        """A Put replaces the row: what the new one leaves out is gone, nothing is merged."""
+        old, new = {"a": 1, "b": {"c": 2}}, {"b": {"d": 3}}
+        later = kit.clock() + timedelta(seconds=99)
+        await kit.put(Session(id="x", user_id="u", title="t", metadata=old, expires_at=later, ttl=9.0))
+        await kit.put(Session(id="x", metadata=new))
+        header = await kit.there("x")
+        assert (header.user_id, header.title, header.metadata) == (None, None, new)
+        assert (header.expires_at, header.ttl) == (None, None)
+        instant = kit.clock()
+        await kit.put(
+            Summary(
+                session_id="x", text="old", covers_seq=9, metadata=old, tokens=5, created_at=instant, updated_at=instant
+            )
+        )
+        summary = await kit.put(a_summary("x", "new", 1, metadata=new, created_at=later, updated_at=later))
+        assert (summary.metadata, summary.tokens, summary.created_at, summary.version) == (new, 0, later, 2)
+        assert await kit.store.get("summaries", (SCOPE, "x")) == summary
+        await kit.put(a_document("x", old, created_at=instant, updated_at=instant))
+        document = await kit.put(a_document("x", new, created_at=instant, updated_at=instant))
+        assert document.values == new
+        assert await kit.store.get("preferences", (SCOPE, "x")) == document
+
+    async def test_updated_at_does_not_go_back(self, kit: Kit) -> None:
+        """`updated_at` is the later of what it was and now: it does not go back when the clock does."""
+        first = kit.clock()
+        await kit.append("s", "a")
+        kit.clock.back(3600)
+        await kit.append("s", "b")
+        assert (await kit.there("s")).updated_at == first
+        kit.clock.forward(3601)
+        await kit.append("s", "c")
+        assert (await kit.there("s")).updated_at == first + timedelta(seconds=1)
+
+    async def test_activity_is_writing_messages(self, kit: Kit) -> None:
+        """`updated_at` moves with new messages; a repeated append, a Put and a Delete leave it."""
+        message = kit.message("a", id="a")
+        first = kit.clock()
+        await kit.append("s", message, "b")
+        for _ in range(2):
+            kit.clock.forward(1)
+            await kit.append("s", message)
+            await kit.put(Session(id="s"))
+            await kit.put(a_summary("s"))
+            await kit.delete(session="s", table="messages", seq=2)
+            await kit.delete(session="s", table="summaries")
+            header = await kit.there("s")
+            assert (header.created_at, header.updated_at) == (first, first)
+
+    async def test_owner_conflict(self, kit: Kit) -> None:
+        """An append for another user than the session's owner raises Conflict; one for no user in particular does not."""
+        await kit.append("s", "a", user="u")
+        with pytest.raises(Conflict):
+            await kit.append("s", "b", user="v")
+        (row,) = await kit.append("s", "c")
+        assert (row.seq, row.user_id) == (2, "u")
+        (row,) = await kit.append("s", "d", user="u")
+        assert (row.seq, row.user_id) == (3, "u")
+
+    async def test_owner_conflict_of_a_repetition(self, kit: Kit) -> None:
+        """Another user's append raises Conflict also when all its ids are there already."""
+        message = kit.message("a")
+        await kit.append("s", message, user="u")
+        with pytest.raises(Conflict):
+            await kit.append("s", message, user="v")
+
+    async def test_adoption(self, kit: Kit) -> None:
+        """A session without an owner is taken over by the first append that names one, and its messages get that user."""
+        (before,) = await kit.append("s", kit.message("a", user_id="ignored"))
+        assert before.user_id is None
+        (row,) = await kit.append("s", "b", user="u")
+        assert row.user_id == "u"
+        assert (await kit.there("s")).user_id == "u"
+        with pytest.raises(Conflict):
+            await kit.append("s", "c", user="v")
+
+    async def test_messages_follow_the_owner(self, kit: Kit) -> None:
+        """The messages of a session carry its header's user, also those from before it was taken over or given away."""
+        message = kit.message("a", id="a")
+        await kit.append("s", message, terms=["w"])
+        await kit.append("other", "x", user="u")
+        assert await kit.rows("messages_by_user", SCOPE, "u") == await kit.log("other")
+        (again,) = stored = await kit.append("s", message, user="u")
+        assert (again.user_id, stored.written) == ("u", 0)
+        await kit.append("s", "b", terms=["w"])
+        for user, previous in (("u", None), ("v", "u"), (None, "v"), ("u", None)):
+            if previous != user and user != "u":
+                await kit.put((await kit.there("s")).replace(user_id=user))
+            elif previous is None and user == "u":
+                await kit.append("s", message, user="u")
+            rows = await kit.log("s")
+            assert [row.user_id for row in rows] == [user, user]
+            assert await kit.store.get("messages", (SCOPE, "s", 1)) == rows[0]
+            for name in ("u", "v"):
+                found = [row for row in await kit.rows("messages_by_user", SCOPE, name) if row.session_id == "s"]
+                assert found == (rows if name == user else [])
+                assert await kit.finds(*(row.id for row in found), term="w", user_id=name)
+
+    async def test_failed_change_of_owner(self, kit: Kit) -> None:
+        """A commit that would have changed the owner and failed leaves the messages with the old one."""
+        await kit.append("s", "a", user="u")
+        rows = await kit.log("s")
+        with pytest.raises(Conflict):
+            await kit.commit("s", put(Session(id="s", user_id="v")), kit.op("b", user="u"))
+        assert await kit.log("s") == rows
+        assert await kit.rows("messages_by_user", SCOPE, "v") == []
+        assert await kit.rows("messages_by_user", SCOPE, "u") == rows
+
+    async def test_summary_needs_its_session(self, kit: Kit) -> None:
+        """A Put of a summary whose session is not there raises Conflict."""
+        with pytest.raises(Conflict):
+            await kit.put(a_summary("s"))
+        assert await kit.store.get("summaries", (SCOPE, "s")) is None
+        assert await kit.header("s") is None
+
+    async def test_delete_counts(self, kit: Kit) -> None:
+        """A Delete gives how many rows were there to be read."""
+        await kit.append("s", "a", "b", "c", "d")
+        await kit.put(a_summary("s"))
+        await kit.put(a_document("u"))
+        assert await kit.delete(session="s", table="messages", seq=2) == 1
+        assert await kit.delete(session="s", table="messages", seq=2) == 0
+        assert await kit.delete(session="s", table="messages", seq=99) == 0
+        assert await kit.delete(session="s", table="preferences") == 0
+        assert await kit.delete(session="s", table="summaries") == 1
+        assert await kit.delete(session="s", table="summaries") == 0
+        await kit.put(a_summary("s"))
+        assert await kit.delete(session="s") == 3 + 1 + 1
+        assert await kit.delete(session="s") == 0
+        assert await kit.delete(session="never", table="messages") == 0
+        assert await kit.delete(user="u", table="preferences") == 1
+        assert await kit.delete(user="u", table="preferences") == 0
+        await kit.put(a_document("u"))
+        assert await kit.delete(user="u") == 1
+        assert await kit.delete(user="u") == 0
+
+    async def test_delete_of_one_message(self, kit: Kit) -> None:
+        """A Delete of one message removes it from every path, and no other."""
+        await kit.append(
+            "s",
+            *(kit.message(text, id=text, role="system") for text in "abc"),
+            user="u",
+            terms=["w a", "w b", "w c"],
+        )
+        await kit.delete(session="s", table="messages", seq=2)
+        for path, hash in (("messages", "s"), ("system_messages", "s"), ("messages_by_user", "u")):
+            assert [row.content for row in await kit.rows(path, SCOPE, hash)] == ["a", "c"]
+        assert await kit.rows("messages_by_id", SCOPE, "s", "b") == []
+        assert await kit.finds("a", "c", term="w")
+        assert await kit.finds(term="b")
+        assert (await kit.there("s")).message_count == 2
+
+    async def test_delete_touches_no_other_partition(self, kit: Kit) -> None:
+        """A Delete of a message, of all messages or of a summary leaves other sessions and tenants as they are."""
+        others = (("t", SCOPE), ("s", "another"))
+        for session, scope in (("s", SCOPE), *others):
+            await kit.append(session, kit.message("a", id="a"), "b", "c", scope=scope, terms=["w", "w", "w"])
+            await kit.put(a_summary(session), scope=scope)
+        await kit.delete(session="s", table="messages", seq=1)
+        await kit.delete(session="s", table="messages")
+        await kit.delete(session="s", table="summaries")
+        for session, scope in others:
+            assert await kit.contents(session, scope=scope) == ["a", "b", "c"]
+            assert (await kit.there(session, scope)).message_count == 3
+            assert await kit.store.get("summaries", (scope, session)) is not None
+            assert len(await kit.rows("messages_by_id", scope, session, "a")) == 1
+            if kit.store.capabilities.text_search:
+                assert len(await kit.find("w", scope=scope)) == 3
+
+    async def test_clear_keeps_the_session(self, kit: Kit) -> None:
+        """A Delete of all messages leaves the header and the summary."""
+        await kit.append("s", "a", "b", user="u", terms=["w", "w"])
+        header = await kit.put((await kit.there("s")).replace(title="t", metadata={"k": 1}))
+        summary = await kit.put(a_summary("s", "so far", 2))
+        await kit.delete(session="s", table="messages")
+        assert await kit.there("s") == header.replace(message_count=0)
+        assert await kit.store.get("summaries", (SCOPE, "s")) == summary
+        assert await kit.rows("messages_by_user", SCOPE, "u") == []
+        assert await kit.finds(term="w")
+
+    async def test_delete_everything(self, kit: Kit) -> None:
+        """A Delete without a table removes everything in the partition, the header included, and nothing elsewhere."""
+        for session in ("s", "t"):
+            await kit.append(session, kit.message("a", id="a"), user="u", terms=["w"])
+            await kit.put(a_summary(session))
+        await kit.put(a_document("u"))
+        await kit.delete(session="s")
+        assert await kit.header("s") is None
+        assert await kit.store.get("messages", (SCOPE, "s", 1)) is None
+        assert await kit.store.get("summaries", (SCOPE, "s")) is None
+        assert [row.session_id for row in await kit.rows("messages_by_user", SCOPE, "u")] == ["t"]
+        assert [row.id for row in await kit.rows("sessions_by_user", SCOPE, "u")] == ["t"]
+        assert [row.id for row in await kit.rows("sessions", SCOPE)] == ["t"]
+        assert await kit.finds(term="w", session_id="s")
+        assert await kit.finds("a", term="w")
+        assert await kit.store.get("summaries", (SCOPE, "t")) is not None
+        assert await kit.store.get("preferences", (SCOPE, "u")) is not None
+        await kit.append("s", kit.message("again", id="a"))
+        assert await kit.store.get("summaries", (SCOPE, "s")) is None
+        assert await kit.contents("s") == ["again"]
+
+    async def test_partitions_of_one_name(self, kit: Kit) -> None:
+        """A session and a user of the same name are two partitions."""
+        await kit.append("x", "a")
+        await kit.put(a_document("x"))
+        await kit.delete(user="x")
+        assert await kit.contents("x") == ["a"]
+        await kit.put(a_document("x"))
+        await kit.delete(session="x")
+        assert await kit.store.get("preferences", (SCOPE, "x")) is not None
+
+
+async def _example(kit: Kit, table: str) -> Session | Summary | Preferences:
+    if table == "sessions":
+        return Session(id="x")
+    if table == "preferences":
+        return a_document("x")
+    await kit.append("x", "a")
+    return a_summary("x")
+
+
+async def _put(kit: Kit, row: Any, *, expect: int = ANY) -> Any:
+    return await kit.put(row, expect=expect)
+
+
+async def _get(kit: Kit, row: Session | Summary | Preferences) -> Any:
+    if isinstance(row, Session):
+        return await kit.header(row.id)
+    if isinstance(row, Summary):
+        return await kit.store.get("summaries", (SCOPE, row.session_id))
+    return await kit.store.get("preferences", (SCOPE, row.user_id))
