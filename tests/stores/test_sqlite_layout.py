@@ -1,0 +1,111 @@
+"""The layout: what is declared is there, every path has an index, a stranger can read it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recollect import Recollect
+from recollect.store import TABLES
+from recollect.stores.sqlite import reads
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "layout.db"
+    with Recollect(f"sqlite:///{path}") as memory:
+        for user in range(5):
+            for session in range(20):
+                memory.session(f"{user}-{session}", user=f"u{user}").append(
+                    [{"role": "user", "content": f"message {i}"} for i in range(10)]
+                )
+    return path
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_the_declared_columns_are_the_tables_columns(path: Path, name: str) -> None:
+    connection = sqlite3.connect(path)
+    found = {
+        row[1]: (row[2], bool(row[3]) or bool(row[5]))
+        for row in connection.execute(f"PRAGMA table_info(recollect_{name})")
+    }
+    connection.close()
+    types = {"text": "TEXT", "integer": "INTEGER", "real": "REAL", "time": "TEXT", "json": "TEXT"}
+    assert "scope" in found
+    for column in TABLES[name].columns:
+        kind, required = found[column.name]
+        assert kind == types[column.type], column.name
+        assert required is not column.null, column.name
+
+
+class _Explaining:
+    """A connection that notes the plan of each statement."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.plans: list[str] = []
+
+    def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
+        plan = self.connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
+        self.plans += [row[3] for row in plan]
+        return self.connection.execute(sql, values)
+
+
+NOW = "2026-01-01T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(
+    ("name", "hash"),
+    [
+        ("messages", ("default", "1-1")),
+        ("system_messages", ("default", "1-1")),
+        ("messages_by_id", ("default", "1-1", "x")),
+        ("messages_by_user", ("default", "u1")),
+        ("sessions", ("default",)),
+        ("sessions_by_user", ("default", "u1")),
+        ("preferences", ("default",)),
+    ],
+)
+def test_every_path_reads_by_an_index(path: Path, name: str, hash: tuple[str, ...], reverse: bool) -> None:
+    connection = sqlite3.connect(path)
+    noting = _Explaining(connection)
+    reads.query(noting, name, hash, None, None, None, None, 10, reverse, NOW)  # type: ignore[arg-type]
+    scans = [plan for plan in noting.plans if plan.startswith("SCAN")]
+    assert not scans, noting.plans
+    if name in ("messages", "preferences"):
+        assert not any("TEMP B-TREE" in plan for plan in noting.plans), noting.plans
+    connection.close()
+
+
+def test_durability_is_full_unless_asked_otherwise(tmp_path: Path) -> None:
+    for option, expected in (("", 2), ("?synchronous=normal", 1)):
+        with Recollect(f"sqlite:///{tmp_path}/d.db{option}") as memory:
+            memory.session("s").append({"role": "user", "content": "x"})
+            connections = memory.store._connections  # type: ignore[attr-defined]
+            assert connections.writer.execute("PRAGMA synchronous").fetchone() == (expected,)
+            assert connections.writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_what_was_just_said_is_found_before_and_after_it_is_moved_to_the_index(tmp_path: Path) -> None:
+    with Recollect(f"sqlite:///{tmp_path}/i.db") as memory:
+        session = memory.session("s")
+        for number in range(600):
+            session.append({"role": "user", "content": f"common word{number}"})
+            if number % 37 == 0 or number > 590:
+                assert [hit.message.seq for hit in memory.search(f"word{number}")] == [number + 1]
+        assert len(memory.search("common", limit=10_000)) == 600
+        for _ in range(300):
+            session.pop()
+        assert len(memory.search("common", limit=10_000)) == 300
+        session.append({"role": "user", "content": "common again"})
+        assert len(memory.search("common", limit=10_000)) == 301
+        session.clear()
+        assert memory.search("common") == []
+    connection = sqlite3.connect(tmp_path / "i.db")
+    connection.execute("INSERT INTO recollect_terms (recollect_terms, rank) VALUES ('integrity-check', 1)")
+    assert connection.execute("SELECT value FROM recollect_meta WHERE name = 'indexed_rows'").fetchone() == (0,)
+    connection.close()
