@@ -1,0 +1,164 @@
+"""The offline answerer: replies without a model, by quoting what was said, by whom, when and where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from recollect import AsyncRecollect, Hit, Message
+from recollect.llm.phrases import ABOUT_PREFERENCES, Phrases, phrases_for
+
+OFFLINE = "offline"
+"""What the metadata of its replies says for ``model``, so that it never quotes itself."""
+
+PASSAGES = 4
+CANDIDATES = 40
+QUOTE_CHARACTERS = 320
+CLEARLY_WORSE = 0.35
+"""A passage with less than this part of the best one's score is left out."""
+
+_WORD = re.compile(r"[^\W_]+", re.UNICODE)
+_CJK = re.compile(r"[\u1100-\u11ff\u3041-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。!?…])|\n+")
+_QUESTION = re.compile(r"[??]\s*$|(?:か|吗|嗎|呢|니|나요|까요|습니까)[。.]?\s*$")
+
+
+class Quotation(Struct, frozen=True):
+    """What the answerer says, and the passages it quotes."""
+
+    text: str
+    hits: list[Hit]
+
+
+async def quote(memory: AsyncRecollect, asked: Message) -> Quotation:
+    """The reply to a stored message of the user.
+
+    Looks through everything the user has said and heard (through the session alone when it has no user), leaves out
+    the message itself, its repetitions and earlier replies of this answerer, and prefers statements to questions.
+    """
+    question = asked.text
+    words = phrases_for(question)
+    session = asked.session_id if asked.user_id is None else None
+    found = await memory.search(question[:2000], limit=CANDIDATES, user=asked.user_id, session=session)
+    hits = _best(found, asked)
+    blocks = [words.no_model]
+    preferences = await _preferences(memory, asked)
+    if preferences:
+        blocks.append("\n".join([words.preferences, *preferences]))
+    if hits:
+        titles = await _titles(memory, hits)
+        lines = [await _passage(memory, hit, question, titles, words) for hit in hits]
+        blocks.append("\n\n".join([words.found, *lines]))
+    if not hits and not preferences:
+        blocks.append(words.nothing)
+    blocks.append(words.how)
+    return Quotation("\n\n".join(blocks), hits)
+
+
+def _best(found: Iterable[Hit], asked: Message) -> list[Hit]:
+    same = _plain(asked.text)
+    seen = {same}
+    scored: list[tuple[float, Hit]] = []
+    for hit in found:
+        message, text = hit.message, _plain(hit.message.text)
+        if (
+            not text
+            or text in seen
+            or message.role not in ("user", "assistant")
+            or message.metadata.get("model") == OFFLINE
+            or (message.session_id == asked.session_id and message.seq >= asked.seq)
+        ):
+            continue
+        seen.add(text)
+        scored.append((hit.score * (0.5 if _QUESTION.search(message.text) else 1.0), hit))
+    scored.sort(key=lambda pair: -pair[0])
+    return [hit for score, hit in scored[:PASSAGES] if score >= scored[0][0] * CLEARLY_WORSE]
+
+
+async def _titles(memory: AsyncRecollect, hits: Iterable[Hit]) -> dict[str, str]:
+    titles = {}
+    for session_id in dict.fromkeys(hit.message.session_id for hit in hits):
+        header = await memory.session(session_id).info()
+        titles[session_id] = f"“{header.title}”" if header is not None and header.title else session_id
+    return titles
+
+
+async def _passage(memory: AsyncRecollect, hit: Hit, question: str, titles: dict[str, str], words: Phrases) -> str:
+    message = hit.message
+    when = _when(message.created_at, words)
+    source = words.source.format(who=_who(message, words), when=when, session=titles[message.session_id])
+    lines = [f"> {excerpt(message.text, question)}"]
+    if _QUESTION.search(message.text):
+        reply = await memory.session(message.session_id).get(message.seq + 1)
+        if (
+            reply is not None
+            and reply.text
+            and reply.role in ("user", "assistant")
+            and (reply.role, reply.name) != (message.role, message.name)
+            and reply.metadata.get("model") != OFFLINE
+        ):
+            lines.append(f"> {words.asked.format(who=_who(reply, words), text=excerpt(reply.text, question))}")
+    return "\n".join([*lines, f"— {source}"])
+
+
+async def _preferences(memory: AsyncRecollect, asked: Message) -> list[str]:
+    """The lines of the preference document that the question is about."""
+    if asked.user_id is None:
+        return []
+    values = await memory.user(asked.user_id).preferences.get()
+    if not values:
+        return []
+    wanted = _terms(asked.text)
+    lines = {f"- {key}: {_shown(value)}": _terms(f"{key} {_shown(value)}") for key, value in sorted(values.items())}
+    matching = [line for line, terms in lines.items() if terms & wanted]
+    return matching or (list(lines) if ABOUT_PREFERENCES.search(asked.text) else [])
+
+
+def excerpt(text: str, question: str) -> str:
+    """The part of a text that shares most with the question: whole when short, else the best sentences of it."""
+    text = text.strip()
+    if len(text) <= QUOTE_CHARACTERS:
+        return " ".join(text.split())
+    wanted = _terms(question)
+    sentences = [part.strip() for part in _SENTENCE.split(text[:50_000]) if part and part.strip()]
+    best = max(range(len(sentences)), key=lambda i: (len(_terms(sentences[i]) & wanted), -i))
+    first, last = best, best + 1
+    while last < len(sentences) and sum(map(len, sentences[first : last + 1])) < QUOTE_CHARACTERS:
+        last += 1
+    body = " ".join(" ".join(sentences[first:last]).split())
+    cut = body if len(body) <= QUOTE_CHARACTERS else body[:QUOTE_CHARACTERS].rstrip() + " …"
+    return ("… " if first else "") + cut + (" …" if last < len(sentences) and cut == body else "")
+
+
+def _terms(text: str) -> set[str]:
+    found: set[str] = set()
+    for word in _WORD.findall(text.casefold()[:50_000]):
+        if _CJK.search(word):
+            found.update(word[i : i + 2] for i in range(max(1, len(word) - 1)))
+        elif len(word) > 2:
+            found.add(word)
+    return found
+
+
+def _plain(text: str) -> str:
+    return " ".join(_WORD.findall(text.casefold()))
+
+
+def _who(message: Message, words: Phrases) -> str:
+    return message.name or (words.user if message.role == "user" else words.assistant)
+
+
+def _when(instant: datetime | None, words: Phrases) -> str:
+    return words.undated if instant is None else f"{instant:%Y-%m-%d %H:%M} UTC"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_shown(item)}" for key, item in value.items())
+    return str(value)

@@ -1,0 +1,117 @@
+"""The app, put together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from recollect import AsyncRecollect, RecollectError, __version__
+from recollect.llm import ChatModel, from_settings
+from recollect.server import openapi, problems
+from recollect.server.direct import Shortcut
+from recollect.server.edge import Edge
+from recollect.server.limits import Gate
+from recollect.server.logs import make_logger
+from recollect.server.metrics import Metrics
+from recollect.server.routes import chat, messages, search, sessions, system, users
+from recollect.server.state import Server
+from recollect.settings import Settings, load_settings
+
+
+def create_app(
+    settings: Settings | None = None, *, memory: AsyncRecollect | None = None, model: ChatModel | None = None
+) -> FastAPI:
+    """The HTTP API as an ASGI app.
+
+    Parameters
+    ----------
+    settings: the environment's and the file's when None.
+    memory, model: made from the settings when None, and closed with the app; what is given stays its owner's.
+
+    ``app.state.recollect`` is what requests share. Raises `ConfigError` for what cannot work.
+    """
+    settings = settings or load_settings()
+    own_memory, own_model = memory is None, model is None
+    if memory is None:
+        memory = AsyncRecollect(settings.url, ttl=settings.ttl, sliding=settings.sliding)
+    if model is None:
+        key = settings.llm_api_key
+        model = from_settings(
+            settings.llm_base_url,
+            settings.llm_model,
+            None if key is None else key.get_secret_value(),
+            timeout=settings.llm_timeout,
+        )
+    server = Server(settings, memory, model, Metrics(), make_logger(settings))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await server.memory.open()
+        sweeping = asyncio.create_task(_sweep(server))
+        try:
+            yield
+        finally:
+            server.stopping.set()
+            sweeping.cancel()
+            await asyncio.wait([sweeping])
+            await server.settle()
+            if own_model and server.model is not None:
+                await server.model.close()
+            if own_memory:
+                await server.memory.close()
+
+    routes = [route for part in (messages, chat, sessions, users, search, system) for route in part.router.routes]
+    app = _App(
+        server,
+        routes,
+        title="Recollect",
+        version=__version__,
+        description=openapi.DESCRIPTION,
+        openapi_tags=openapi.TAGS,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    app.state.recollect = server
+    problems.install(app)
+    openapi.install(app, keys=bool(settings.api_keys))
+    system.mount_static(app)
+    return app
+
+
+class _App(FastAPI):
+    """FastAPI, with this server's layers around all of its own.
+
+    Parameters
+    ----------
+    routes: stand before those of the documentation, and not by `include_router`: matching would cost more than
+        answering.
+    """
+
+    def __init__(self, server: Server, routes: Sequence[BaseRoute], **options: Any) -> None:
+        super().__init__(**options)
+        self._server = server
+        self.router.routes[:0] = routes
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The layers, the outermost first."""
+        return Edge(Gate(Shortcut(super().build_middleware_stack(), self.routes), self._server), self._server)
+
+
+async def _sweep(server: Server) -> None:
+    """Remove what has expired, now and then."""
+    pause = server.settings.sweep_every
+    while pause:
+        await asyncio.sleep(pause)
+        try:
+            swept = await server.memory.sweep()
+        except RecollectError as error:
+            server.log.warning("sweep failed", error=str(error))
+        else:
+            server.log.info("swept", **swept.to_dict())

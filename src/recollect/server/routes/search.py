@@ -1,0 +1,90 @@
+"""``/api/v1/search``, ``/api/v1/stats``, ``/api/v1/changes``: across sessions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from recollect.server.bodies import reply
+from recollect.server.params import Limit, OfSession, OfUser, Since, Until, fails, gives, instant
+from recollect.server.schemas import ChangeOut, HitOut, Page, StatsOut
+from recollect.server.state import memory_of
+
+router = APIRouter()
+
+
+@router.get(
+    "/api/v1/search",
+    tags=["search"],
+    summary="Search messages",
+    response_model=None,
+    responses={**gives(Page[HitOut], "Hits, best first; the cursor is always null."), **fails(400)},
+)
+async def search(
+    request: Request,
+    q: Annotated[str, Query(description="Plain words; nothing in it is syntax.", examples=["dog"])],
+    limit: Limit = 10,
+    user_id: OfUser = None,
+    session_id: OfSession = None,
+    role: Annotated[
+        Literal["system", "user", "assistant", "tool"] | None, Query(description="Only of this role.")
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+) -> Response:
+    """Messages that share words with the question; in Chinese, Japanese and Korean too."""
+    hits = await memory_of(request).search(
+        q,
+        limit=limit,
+        user=user_id,
+        session=session_id,
+        role=role,
+        since=instant(since, "since"),
+        until=instant(until, "until"),
+    )
+    return reply({"items": [hit.to_dict() for hit in hits], "cursor": None})
+
+
+@router.get(
+    "/api/v1/stats",
+    tags=["system"],
+    summary="Figures",
+    response_model=None,
+    responses={**gives(StatsOut, "Of the scope, a user or a session."), **fails(400)},
+)
+async def stats(
+    request: Request,
+    user_id: OfUser = None,
+    session_id: OfSession = None,
+    detail: Annotated[bool, Query(description="Read every message, for roles, days and tokens.")] = False,
+) -> Response:
+    """Sessions, messages, users; with `detail` also tokens, roles and days."""
+    memory = memory_of(request)
+    if session_id is not None:
+        found = await memory.session(session_id).stats(detail=detail)
+    elif user_id is not None:
+        found = await memory.user(user_id).stats(detail=detail)
+    else:
+        found = await memory.stats(detail=detail)
+    return reply(found.to_dict())
+
+
+@router.get(
+    "/api/v1/changes",
+    tags=["system"],
+    summary="The feed of changes",
+    response_model=None,
+    responses={
+        **gives(Page[ChangeOut], "A page, in commit order. Go on later from the last item's own cursor."),
+        **fails(400, 404),
+    },
+)
+async def changes(
+    request: Request,
+    after: Annotated[str | None, Query(description="A cursor: only what came behind it.")] = None,
+    limit: Limit = 100,
+) -> Response:
+    """What was appended, put and deleted. 404 when entries behind `after` are swept already."""
+    page = await memory_of(request).changes(after, limit=limit)
+    return reply({"items": [change.to_dict() for change in page], "cursor": page.cursor})
