@@ -31,7 +31,7 @@ from recollect.store.driver import Clock
 from recollect.user import AsyncUserHandle
 
 if TYPE_CHECKING:
-    from asyncio import Lock
+    from asyncio import AbstractEventLoop, Lock
 
 DEFAULT_SCOPE = "default"
 
@@ -80,8 +80,9 @@ class AsyncRecollect:
         self._defaults = SessionDefaults(ttl=check_ttl(ttl), sliding=check_flag(sliding, "sliding"))
         self._base = Base(self._store, driver, scope=check_id(scope, "scope"), count=count_tokens)
         self._state = "new"
+        self._opened = False
         self._parent: AsyncRecollect | None = None
-        self._opening: Lock | None = None
+        self._opening: tuple[AbstractEventLoop, Lock] | None = None
 
     @property
     def store(self) -> Store:
@@ -107,11 +108,17 @@ class AsyncRecollect:
 
     async def close(self) -> None:
         """Close the store and let go of threads. Closing twice is harmless."""
-        if self._parent is not None or self._state == "closed":
+        if self._parent is not None:
             return
         was, self._state = self._state, "closed"
-        if was == "open":
-            await self._store.close()
+        if self._driver.blocking:
+            if was == "open":
+                await self._store.close()
+        else:
+            async with self._turn():  # behind a task that is still opening
+                if self._opened:
+                    await self._store.close()
+                    self._opened = False
         self._driver.close()
 
     async def __aenter__(self) -> Self:
@@ -133,15 +140,24 @@ class AsyncRecollect:
             raise ConfigError("this client is closed: make a new one")
         if self._driver.blocking:
             await self._store.open(self._driver)
-        else:
-            from asyncio import Lock
-
-            self._opening = self._opening or Lock()
-            async with self._opening:
+            self._state = "open"
+            return self._base
+        async with self._turn():
+            if self._state == "new":
+                self._opened = True
+                await self._store.open(self._driver)
                 if self._state == "new":
-                    await self._store.open(self._driver)
-        self._state = "open"
-        return self._base
+                    self._state = "open"
+        return await self._ready() if self._state == "closed" else self._base
+
+    def _turn(self) -> Lock:
+        """The lock of the running loop under which the store is opened and closed."""
+        from asyncio import Lock, get_running_loop
+
+        loop = get_running_loop()
+        if self._opening is None or self._opening[0] is not loop:
+            self._opening = (loop, Lock())
+        return self._opening[1]
 
     def session(
         self, id: str, user: str | None = None, *, ttl: float | None = None, sliding: bool | None = None

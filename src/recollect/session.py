@@ -90,7 +90,7 @@ class AsyncSessionHandle:
         Raises `InvalidInput` (nothing is written), `Conflict` if the session is another user's, `LimitExceeded`.
         """
         base = await self._memory._ready()
-        lifetime = check_ttl(ttl)
+        lifetime = None if ttl is None else check_ttl(ttl)
         rows = [base.intake.accept(message, lifetime) for message in many(messages)]
         if not rows:
             return Appended()

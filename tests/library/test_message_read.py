@@ -246,6 +246,6 @@ def test_delete(memory: Recollect) -> None:
     assert memory.search("1") == []
     (again,) = memory.session("s", "other").append({"role": "user", "content": "x"})
     assert (again.seq, again.user_id) == (1, "other")
-    info = session.info()
+    info = memory.session("s").info()
     assert info is not None
     assert (info.title, info.message_count) == (None, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -244,3 +245,16 @@ def test_its_log_is_json_lines(server: ServerProcess) -> None:
 
 def _say() -> dict[str, Any]:
     return {"message": "Hello", "session_id": "s"}
+
+
+def test_a_client_that_hangs_up_in_the_middle_of_its_body_troubles_nobody(server: ServerProcess) -> None:
+    for body in (b"", b'{"role": '):
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            head = f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n"
+            client.sendall(head.encode() + body)
+    deadline = time.monotonic() + 10
+    while 'status="499"} 2.0' not in httpx.get(f"{server.url}/metrics").text:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert stored(server) == []
+    assert "Traceback" not in server.output

@@ -24,7 +24,7 @@ from recollect.llm import (
     TurnError,
     from_settings,
 )
-from recollect.llm.turns import reply_id, title_of
+from recollect.llm.names import reply_id, title_of
 from recollect.llm.wire import to_wire
 
 if TYPE_CHECKING:
@@ -447,6 +447,17 @@ def test_offline_quotes_the_answer_beside_a_question_that_matches() -> None:
             await _remember(memory)
             turn = await turns.reply("name of that hotel", user_id="ann")
             assert "assistant answered: The Astoria, at the harbour." in turn.reply
+
+    run(main)
+
+
+def test_offline_does_not_quote_questions_that_it_was_asked_itself() -> None:
+    async def main() -> None:
+        async with chat(None) as (memory, turns):
+            await _remember(memory)
+            await turns.reply("Does my dog bark at cats?", user_id="ann")
+            turn = await turns.reply("Who is my dog?", user_id="ann")
+            assert [source.session_id for source in turn.sources] == ["trip"]
 
     run(main)
 

@@ -279,9 +279,12 @@ def answers_of(message: Message) -> set[str]:
     return found
 
 
+_ONE = (Message, Mapping)
+
+
 def many(given: MessageLike | Iterable[MessageLike]) -> list[MessageLike]:
     """One message or many, as a list."""
-    if isinstance(given, Message | Mapping):
+    if type(given) is dict or isinstance(given, _ONE):
         return [given]
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise InvalidInput(

@@ -191,6 +191,8 @@ def _parse(
             fields: Any = _decode(line)
         except (msgspec.DecodeError, UnicodeError) as error:
             raise InvalidInput(f"not JSON: {error}") from error
+        except RecursionError as error:
+            raise InvalidInput("nested too deep") from error
         raw = line if isinstance(line, bytes) else line.encode("utf-8", "surrogatepass")
     elif isinstance(line, Mapping):
         fields = check_json(line, "line")
@@ -199,8 +201,8 @@ def _parse(
         raise InvalidInput(f"a line is text, bytes or a dict, not {type(line).__name__}", field="line")
     if not isinstance(fields, dict):
         raise InvalidInput(f"a line is an object, not {type(fields).__name__}")
-    session = fields.pop("session", None) or fields.get("session_id")
-    user = fields.pop("user", None) or fields.get("user_id")
+    session = fields.pop("session") if "session" in fields else fields.get("session_id")
+    user = fields.pop("user") if "user" in fields else fields.get("user_id")
     session_id = check_id(session, "session")
     user_id = None if user is None else check_id(user, "user")
     source.update(raw.strip() + b"\n")

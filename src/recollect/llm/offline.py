@@ -44,22 +44,24 @@ async def quote(memory: AsyncRecollect, asked: Message) -> Quotation:
     words = phrases_for(question)
     session = asked.session_id if asked.user_id is None else None
     found = await memory.search(question[:2000], limit=CANDIDATES, user=asked.user_id, session=session)
-    hits = _best(found, asked)
+    passages = await _best(memory, found, asked)
+    hits = [hit for hit, _ in passages]
     blocks = [words.no_model]
     preferences = await _preferences(memory, asked)
     if preferences:
         blocks.append("\n".join([words.preferences, *preferences]))
     if hits:
         titles = await _titles(memory, hits)
-        lines = [await _passage(memory, hit, question, titles, words) for hit in hits]
-        blocks.append("\n\n".join([words.found, *lines]))
+        quoted = [_passage(hit, reply, question, titles, words) for hit, reply in passages]
+        blocks.append("\n\n".join([words.found, *quoted]))
     if not hits and not preferences:
         blocks.append(words.nothing)
     blocks.append(words.how)
     return Quotation("\n\n".join(blocks), hits)
 
 
-def _best(found: Iterable[Hit], asked: Message) -> list[Hit]:
+async def _best(memory: AsyncRecollect, found: Iterable[Hit], asked: Message) -> list[tuple[Hit, Message | None]]:
+    """The passages to quote; a question among them with the reply that it got from somebody."""
     same = _plain(asked.text)
     seen = {same}
     scored: list[tuple[float, Hit]] = []
@@ -76,7 +78,22 @@ def _best(found: Iterable[Hit], asked: Message) -> list[Hit]:
         seen.add(text)
         scored.append((hit.score * (0.5 if _QUESTION.search(message.text) else 1.0), hit))
     scored.sort(key=lambda pair: -pair[0])
-    return [hit for score, hit in scored[:PASSAGES] if score >= scored[0][0] * CLEARLY_WORSE]
+    best: list[tuple[Hit, Message | None]] = []
+    for score, hit in scored:
+        if len(best) == PASSAGES or score < scored[0][0] * CLEARLY_WORSE:
+            break
+        reply = await _reply_to(memory, hit.message) if _QUESTION.search(hit.message.text) else None
+        if reply is None or reply.metadata.get("model") != OFFLINE:
+            best.append((hit, reply))
+    return best
+
+
+async def _reply_to(memory: AsyncRecollect, asked: Message) -> Message | None:
+    """What somebody else said next."""
+    reply = await memory.session(asked.session_id).get(asked.seq + 1)
+    if reply is None or not reply.text or reply.role not in ("user", "assistant"):
+        return None
+    return reply if (reply.role, reply.name) != (asked.role, asked.name) else None
 
 
 async def _titles(memory: AsyncRecollect, hits: Iterable[Hit]) -> dict[str, str]:
@@ -87,21 +104,13 @@ async def _titles(memory: AsyncRecollect, hits: Iterable[Hit]) -> dict[str, str]
     return titles
 
 
-async def _passage(memory: AsyncRecollect, hit: Hit, question: str, titles: dict[str, str], words: Phrases) -> str:
+def _passage(hit: Hit, reply: Message | None, question: str, titles: dict[str, str], words: Phrases) -> str:
     message = hit.message
     when = _when(message.created_at, words)
     source = words.source.format(who=_who(message, words), when=when, session=titles[message.session_id])
     lines = [f"> {excerpt(message.text, question)}"]
-    if _QUESTION.search(message.text):
-        reply = await memory.session(message.session_id).get(message.seq + 1)
-        if (
-            reply is not None
-            and reply.text
-            and reply.role in ("user", "assistant")
-            and (reply.role, reply.name) != (message.role, message.name)
-            and reply.metadata.get("model") != OFFLINE
-        ):
-            lines.append(f"> {words.asked.format(who=_who(reply, words), text=excerpt(reply.text, question))}")
+    if reply is not None:
+        lines.append(f"> {words.asked.format(who=_who(reply, words), text=excerpt(reply.text, question))}")
     return "\n".join([*lines, f"— {source}"])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -22,13 +21,11 @@ from recollect import (
     NotFound,
     estimate_tokens,
 )
+from recollect.llm.answers import Piece, of_model, offline, without_broken_replies
 from recollect.llm.events import Event, Finished, Source, Started, TextDelta, Turn, TurnUsage
-from recollect.llm.offline import OFFLINE, quote
-from recollect.llm.protocol import ChatModel, Delta, ModelError, TurnError, Usage
-
-TITLE_CHARACTERS = 60
-ATTEMPTS = 20
-"""How many broken-off replies to one message are looked for before a further one."""
+from recollect.llm.names import reply_id, title_of
+from recollect.llm.offline import OFFLINE
+from recollect.llm.protocol import ChatModel, ModelError, TurnError, Usage
 
 
 class ChatTurns:
@@ -144,11 +141,11 @@ class ChatTurns:
         task.add_done_callback(self._saving.discard)
         return await asyncio.shield(task)
 
-    def answer(self, asked: Message, context: Context) -> AsyncGenerator[Delta | list[Hit], None]:
+    def answer(self, asked: Message, context: Context) -> AsyncGenerator[Piece, None]:
         """Pieces of the reply, and at some point the passages it rests on."""
         if self._model is None:
-            return _offline(self._memory, asked)
-        return _of_model(self._model, context, _without_broken_replies(context, asked))
+            return offline(self._memory, asked)
+        return of_model(self._model, context, without_broken_replies(context, asked))
 
     @property
     def memory(self) -> AsyncRecollect:
@@ -176,19 +173,17 @@ class _Turn:
 
     async def find_answer(self) -> bool:
         """Whether the message was answered already; counts the replies that broke off."""
-        wanted = {reply_id(self._asked.id, n): n for n in range(1, ATTEMPTS + 1)}
-        after, found = self._asked.seq, 0
+        after = self._asked.seq
         while True:
             page = await self._session.read(after=after, limit=100)
             for message in page:
-                if message.id not in wanted:
+                if message.metadata.get("reply_to") != self._asked.id:
                     continue
                 if not message.metadata.get("partial"):
                     self._answer = message
                     return True
-                found = max(found, wanted[message.id])
+                self._attempt += 1
             if page.cursor is None:
-                self._attempt = found + 1
                 return False
             after = page[-1].seq
 
@@ -310,57 +305,3 @@ async def _save(session: AsyncSessionHandle, asked: Message, given: dict[str, An
     if still is None or still.id != asked.id:
         raise NotFound("the message was deleted while its reply was made, so the reply is not stored")
     return (await session.append(given))[0]
-
-
-def _without_broken_replies(context: Context, asked: Message) -> list[dict[str, Any]]:
-    """The context's messages without what an earlier attempt at this reply left, so that the question stands last."""
-    kept = [m for m in context.window if not (m.metadata.get("partial") and m.metadata.get("reply_to") == asked.id)]
-    if len(kept) == len(context.window):
-        return context.messages
-    before = context.messages[: len(context.messages) - len(context.window)]
-    return [*before, *(message.to_provider() for message in kept)]
-
-
-async def _of_model(
-    model: ChatModel, context: Context, messages: list[dict[str, Any]]
-) -> AsyncGenerator[Delta | list[Hit], None]:
-    yield context.recalled
-    source = model.stream(messages)
-    try:
-        async for delta in source:
-            yield delta
-    except ModelError:
-        raise
-    except Exception as error:
-        raise ModelError(f"the model {model.name!r} failed: {error!r}") from error
-    finally:
-        if isinstance(source, AsyncGenerator):
-            await source.aclose()
-
-
-async def _offline(memory: AsyncRecollect, asked: Message) -> AsyncGenerator[Delta | list[Hit], None]:
-    answer = await quote(memory, asked)
-    yield answer.hits
-    for line in answer.text.splitlines(keepends=True):
-        yield Delta(line)
-
-
-def reply_id(message_id: str, attempt: int = 1) -> str:
-    """The id of the reply to a message: the same for a repeat, so that a message gets one answer.
-
-    Parameters
-    ----------
-    attempt: one more than the replies that broke off.
-    """
-    known = message_id if len(message_id.encode()) <= 480 else hashlib.sha256(message_id.encode()).hexdigest()
-    return f"reply:{known}" if attempt == 1 else f"reply:{known}:{attempt}"
-
-
-def title_of(message: str) -> str:
-    """A session's title: the beginning of its first message, cut at a word."""
-    text = " ".join(message[:1000].split())
-    if len(text) <= TITLE_CHARACTERS:
-        return text
-    head = text[: TITLE_CHARACTERS - 1]
-    words = head.rsplit(" ", 1)[0]
-    return (words if len(words) > TITLE_CHARACTERS // 2 else head).rstrip(" ,;:") + "…"

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
@@ -15,7 +16,7 @@ from recollect import AsyncRecollect, RecollectError, __version__
 from recollect.llm import ChatModel, from_settings
 from recollect.server import openapi, problems
 from recollect.server.direct import Shortcut
-from recollect.server.edge import Edge
+from recollect.server.edge import Edge, LastResort
 from recollect.server.limits import Gate
 from recollect.server.logs import make_logger
 from recollect.server.metrics import Metrics
@@ -95,7 +96,7 @@ class _App(FastAPI):
     """
 
     def __init__(self, server: Server, routes: Sequence[BaseRoute], **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(middleware=[Middleware(LastResort)], **options)
         self._server = server
         self.router.routes[:0] = routes
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recollect.server.problems import internal
-from recollect.server.state import RequestInfo, Server, attach
+from recollect.server.state import RequestInfo, Server, attach, info_of
 
 GONE = 499
 """The status that figures and logs have for a client that went away before it was answered (nginx's)."""
@@ -38,16 +38,15 @@ class Edge:
         if head_only:
             scope = {**scope, "method": "GET"}  # a copy: by its own, the HTTP server knows to send no body
         request_id = _request_id(scope)
-        attach(scope, RequestInfo(server, request_id))
-        # Routes match on the path as it was sent, so that an id may hold an encoded slash; see `paths`.
+        info = RequestInfo(server, request_id)
+        attach(scope, info)
+        # Routes match on the path as it was sent, so that an id may hold an encoded slash; see `params`.
         raw = scope.get("raw_path")
         scope["path"] = raw.decode("latin-1") if raw is not None else quote(scope["path"], safe="/:@!$&'()*+,;=~")
-        status = 0
 
         async def answer(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                info.status = message["status"]
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", request_id.encode()),
@@ -60,18 +59,12 @@ class Edge:
         server.metrics.answering += 1
         try:
             await self._app(scope, receive, answer)
-        except ClientDisconnect:
-            status = status or GONE
-        except Exception:
-            server.log.exception("request failed", request_id=request_id, method=method, route=_route(scope))
-            if status:
-                raise  # the answer has begun: only breaking the connection off tells the client
-            body = msgspec.json.encode(internal(scope))
-            await Response(body, 500, media_type="application/problem+json")(scope, receive, answer)
+        except Exception as error:
+            await last_resort(error, scope, receive, answer)
         finally:
             server.metrics.answering -= 1
             seconds, route = perf_counter() - began, _route(scope)
-            status = status or GONE
+            status = info.status or GONE
             server.metrics.observe(method, route, status, seconds)
             server.log.info(
                 "request",
@@ -81,6 +74,38 @@ class Edge:
                 status=status,
                 ms=round(seconds * 1000, 2),
             )
+
+
+class LastResort:
+    """Answers what the layers around it would answer in their own way. Pure ASGI."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            await last_resort(error, scope, receive, send)
+
+
+async def last_resort(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    """Log what nobody expected, with its traceback, and answer it with a 500 that says nothing of it."""
+    info = info_of(scope)
+    assert info is not None
+    if isinstance(error, ClientDisconnect):
+        return
+    if not info.failed:
+        info.failed = True
+        info.server.log.error(
+            "request failed", request_id=info.request_id, method=scope["method"], route=_route(scope), exc_info=error
+        )
+    if info.status:
+        raise error  # the answer has begun: only breaking the connection off tells the client
+    body = msgspec.json.encode(internal(scope))
+    await Response(body, 500, media_type="application/problem+json")(scope, receive, send)
 
 
 def _route(scope: Scope) -> str:

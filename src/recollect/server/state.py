@@ -83,14 +83,19 @@ class Server:
 
 
 class RequestInfo:
-    """What is known of a request before it is routed."""
+    """What is known of a request beside what it says.
 
-    __slots__ = ("request_id", "server", "tenant")
+    `status` is 0 until the answer has begun; `failed` says that the log knows already.
+    """
+
+    __slots__ = ("failed", "request_id", "server", "status", "tenant")
 
     def __init__(self, server: Server, request_id: str) -> None:
         self.server = server
         self.request_id = request_id
         self.tenant: Tenant | None = None
+        self.status = 0
+        self.failed = False
 
 
 def info_of(scope: Scope) -> RequestInfo | None:

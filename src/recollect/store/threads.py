@@ -32,13 +32,17 @@ class AsyncDriver(Driver):
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._idle = 0
+        self._closed = False
         self._lock = threading.Lock()
 
     async def run(self, call: Callable[..., T], *args: Any) -> T:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._queue.put((future, call, args))
         with self._lock:
-            if self._idle > 0:
+            if self._closed:  # of a call under way: its thread ends with it
+                threading.Thread(target=self._work, name="recollect", daemon=True).start()
+                self._queue.put(None)
+            elif self._idle > 0:
                 self._idle -= 1
             elif len(self._threads) < self._limit:
                 thread = threading.Thread(target=self._work, name="recollect", daemon=True)
@@ -68,14 +72,13 @@ class AsyncDriver(Driver):
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             threads, self._threads = self._threads, []
         for _ in threads:
             self._queue.put(None)
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join()
-        with self._lock:
-            self._idle = 0  # they are gone: a call that comes now starts a thread of its own
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

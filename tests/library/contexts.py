@@ -1,0 +1,48 @@
+"""What holds of every context, said without the code under test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from recollect import Context, Message
+from tests.library.logs import check_pairs
+
+
+def say(text: str, role: str = "user", **more: Any) -> dict[str, Any]:
+    return {"role": role, "content": text, **more}
+
+
+def section(context: Context, name: str) -> int:
+    return next((found.tokens for found in context.sections if found.name == name), 0)
+
+
+def memory_text(context: Context) -> str:
+    """The system message that holds preferences, summary and passages; empty if there is none."""
+    shown = len(context.messages) - len(context.window)
+    instructions = next((s.count for s in context.sections if s.name == "instructions"), 0)
+    return "" if shown == instructions else str(context.messages[instructions]["content"])
+
+
+def check(context: Context, log: Sequence[Message]) -> None:
+    """What holds of every context."""
+    assert context.tokens <= context.max_tokens
+    assert sum(one.tokens for one in context.sections) == context.tokens
+    assert all(one.count > 0 and one.why.strip() for one in context.sections)
+    assert all(one.section and one.what and one.why.strip() for one in context.dropped)
+    names = [one.name for one in context.sections]
+    assert len(set(names)) == len(names)
+    assert set(names) <= {"instructions", "preferences", "summary", "recalled", "window"}
+    stored = {message.seq: message for message in log}
+    assert all(stored[message.seq] == message for message in context.window)
+    assert [m.seq for m in context.window] == sorted({m.seq for m in context.window})
+    assert context.messages[len(context.messages) - len(context.window) :] == [m.to_provider() for m in context.window]
+    assert all(
+        message["role"] in ("system", "developer") for message in context.messages[: -len(context.window) or None]
+    )
+    check_pairs([m for m in log if m.role != "system"], context.window)
+    shown = {(m.session_id, m.seq) for m in context.window}
+    recalled = [(hit.message.session_id, hit.message.seq) for hit in context.recalled]
+    assert not shown & set(recalled), "recalled repeats what the window shows"
+    assert len(set(recalled)) == len(recalled)
+    assert all(hit.message.text in memory_text(context) for hit in context.recalled)
