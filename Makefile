@@ -32,8 +32,9 @@ $(VENV)/dev: $(VENV)/made pyproject.toml constraints.txt
 serve: $(VENV)/serve
 	$(BIN)/recollect serve
 
+# Temporary files go to memory where they can: thousands of tests flush a database each, and none asks the disk.
 test: $(VENV)/dev browser
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo $${TMPDIR:-/tmp}) $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .

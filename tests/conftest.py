@@ -6,7 +6,7 @@ import os
 
 from hypothesis import settings
 
-pytest_plugins = ["recollect.testing.matrix"]
+pytest_plugins = ["recollect.testing.matrix", "tests.servers"]
 
 settings.register_profile("default", max_examples=40, stateful_step_count=30)
 settings.register_profile("ci", max_examples=60, stateful_step_count=30, derandomize=True, print_blob=True)

@@ -29,7 +29,7 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """The server, without keys and without a model."""
     folder: Path = tmp_path_factory.mktemp("browser")
@@ -54,9 +54,9 @@ def restart_server(server_process: ServerProcess) -> Callable[[], None]:
     return restart
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, headless."""
+    """Chromium, headless. Ended with its module: the sync API keeps an event loop running in this thread."""
     try:
         from playwright.sync_api import expect, sync_playwright
     except ImportError:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     Serve = Callable[[Any], Any]
 
-pytest_plugins = ("tests.servers",)
 
 CHAT = "/api/v1/chat"
 

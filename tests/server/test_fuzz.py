@@ -19,8 +19,6 @@ from schemathesis import GenerationMode  # noqa: E402
 from schemathesis.checks import not_a_server_error  # noqa: E402
 from schemathesis.specs.openapi import checks  # noqa: E402
 
-pytest_plugins = ("tests.servers",)
-
 EXAMPLES = int(os.environ.get("RECOLLECT_FUZZ_EXAMPLES", "15"))
 
 CHECKS = [

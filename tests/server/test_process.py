@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     Make = Callable[..., ServerProcess]
 
-pytest_plugins = ("tests.servers",)
 
 PATH = "/api/v1/sessions/s/messages"
 HI = {"role": "user", "content": "Hi"}

@@ -1,15 +1,404 @@
-"""Placeholder until helper's file lands."""
+"""How many tokens a text is: an estimate by script that needs no vocabulary and no download, or an exact counter.
 
-from typing import Protocol
+A tokenizer cuts where two neighbouring characters seldom stand together. So the estimate gives every character one of
+16 classes, looks up what a character of one class costs after a character of another, and adds up:
+
+* ASCII and other Latin letters by one pair of tables, 16 x 16. The plain table has the rates of prose and of source
+  code, the dense one those of text that merges badly: hashes, random letters, languages unlike English. The larger
+  sum counts.
+* every other character by a pair of tables over scripts. A character for which the vocabulary has no token of its own
+  falls apart into two to four; which ones do was measured, character by character.
+
+The costs are the result of a fit; one of them alone means nothing. `tools/token_table.py` makes them and measures the
+estimate on other text; ``docs/explanation/tokens.md`` shows what comes out.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import unicodedata
+import zlib
+from functools import cache
+from typing import Any, Protocol
+
+from recollect.errors import ConfigError
 
 
 class TokenCounter(Protocol):
-    def __call__(self, text: str, /) -> int: ...
+    """Anything that says how many tokens a text is: a function, a bound method, a lambda."""
+
+    def __call__(self, text: str, /) -> int:
+        """The tokens of `text`: 0 for the empty text, at least 1 for any other."""
+        ...
+
+
+# Texts longer than this many characters are counted in slices, so that the memory in use does not grow with them.
+_SLICE = 1 << 20
+
+# A text of _LONG characters or more, of which three samples of _SAMPLE have no more than _FEW different characters, is
+# taken for a short pattern repeated: four fifths of a token a character, at least. Such patterns merge anything from
+# not at all (#*#*) to eighty in a token (----), and no table of pairs can tell.
+_LONG, _SAMPLE, _FEW = 512, 32, 8
+
+# Units of the tables: a token is 128 in the Latin tables and 64 in the one over scripts, where a character can cost 4.
+_TOKEN = 128
+_SCRIPT_UNIT = 2
+
+# Classes of ASCII, by their numbers. Which letter and which sign stands where was found once, by hill climbing: they
+# were moved between classes as long as that lowered the error of the refitted costs over the English, the code, the
+# other languages and the random text that `tools/token_table.py --fit` fits on. The command itself keeps the classes.
+_LATIN = (
+    " ",
+    "\t\n\r",
+    "0123456789",
+    "cmnr",
+    "ao",
+    "ei",
+    "hswy",
+    "bdfgl",
+    "ptu",
+    "jkqvxz",
+    "ACDEGHILMNOPRSTUV",
+    "BFJKQWXYZ",
+    "!$&+:[^`{|",
+    "\"%'(),./;<>?@\\]}",
+    "#*-=_~",
+)
+# The last class: control characters in a text that is all ASCII, whatever is not Latin in any other.
+_OTHER = 15
+# A Latin letter beyond ASCII costs what a rare ASCII letter costs.
+_LATIN_LOWER, _LATIN_UPPER = 9, 11
+
+# Classes of the characters beyond ASCII. Of an alphabet or a syllabic script the vowels, the frequent letters and the
+# rest have a class each: real words alternate between them, random letters do not.
+_BLANK, _ASCII, _VOWEL, _FREQUENT, _RARE, _SIGN, _COMMON, _SELDOM = range(8)
+_HANGUL, _HIRAGANA, _KATAKANA, _HAN, _SYMBOL, _TWO, _THREE, _FOUR = range(8, 16)
+
+# (first, behind the last, class) of the characters that are a token of their own.
+_SCRIPTS = (
+    (0x0370, 0x0590, _RARE),  # Greek, Cyrillic, Armenian
+    (0x0590, 0x0800, _SELDOM),  # Hebrew, Arabic
+    (0x0900, 0x10A0, _SELDOM),  # the scripts of India, Thai, Burmese
+    (0x10A0, 0x1100, _RARE),  # Georgian
+    (0x1780, 0x1800, _SELDOM),  # Khmer
+    (0x3040, 0x30A0, _HIRAGANA),
+    (0x30A0, 0x3100, _KATAKANA),
+    (0x4E00, 0xA000, _HAN),
+    (0xAC00, 0xD7A4, _HANGUL),
+)
+_LATIN_RANGES = ((0x00AA, 0x0250), (0x1E00, 0x1F00))
+
+# Vowels, and the other letters of which some four fifths of a text consist: counted in the translations of Django and
+# GNOME's help, those that `tools/token_table.py --fit` fits on.
+_VOWELS = "аеиоуыэюяіїєёαεηιουωάέήίόύώაეიოუաեէըիոօւ"
+_FREQUENT_LETTERS = "нтрслдвкмпбзгйьчхνσρπμκλςτγδθრლსმბვდნთგკხներտմլգվքկղհյբցս"
+_VOWEL_SIGNS = "اویيهىיוהאะาเแโใไำๅ"
+_COMMON_LETTERS = (
+    "رملتدنبکكسفجحعخشقةأگپתלמשברסנחםכד"
+    "নকরপবসতলটমযহআইদকरतसनपयलवहटमदबण।चजરકનમતવપસયલટજછદબહகதபமலடவரளறயனசங"
+    "นอรกลมหสงบดทวผปยจตพคชขరనతమకపదచవసలయದರನಸತವಲಕಗಪಳಮಯಬകനയതപറവലടമസളര"
+    "မကအစပခရငလနတသဆកមនសរបលតងពទយអចហ"
+)
+
+# fit:start (written by `python tools/token_table.py --fit`; see `corpora` there for the texts)
+# Costs in 1/128 of a token, a row for each class of the character before: text that merges well.
+_PLAIN = bytes.fromhex(
+    "00 62 a2 00 00 26 00 00 00 38 00 11 20 00 37 11"
+    "00 00 96 00 00 00 00 00 62 4f 31 23 a4 c6 00 29"
+    "00 69 2f 5e 54 73 6f 71 c3 87 93 7b 7c 7b 94 1f"
+    "00 00 a3 3e 30 24 18 00 37 4b ce c1 bc 00 00 0e"
+    "21 52 52 00 32 66 17 05 20 4d e9 94 b0 58 00 03"
+    "06 1e 41 00 2a 42 0f 29 55 57 1f 70 4c 1c 00 36"
+    "00 00 76 9e 48 27 42 bb 62 8d 00 f9 26 00 4c 6d"
+    "00 00 95 82 56 1d 45 3c 79 73 ce b9 17 13 00 11"
+    "00 00 3f 1e 2f 00 00 26 24 51 6c 9f 63 39 73 06"
+    "0f 00 08 52 4f 2c 26 53 55 57 d8 e2 5b 00 e5 14"
+    "84 cf a2 22 00 00 00 00 90 19 00 33 98 c0 bc 3f"
+    "ff d0 aa 4d 5f 00 03 00 25 6f 82 5a 6b ff fc 20"
+    "00 2c 3c 87 5d bb db 78 9a 7c 8b b7 2a 13 7e df"
+    "00 00 84 00 7d d0 00 ce af 00 5d 1b 1c 00 91 75"
+    "2e 08 c3 00 00 00 6a 00 06 00 33 00 a9 46 00 bd"
+    "0c b0 26 12 0e 07 6a 6d c4 36 49 1c 0f 2c 27 90"
+)
+# Its last row and its last column in a text that is not all ASCII.
+_PLAIN_BESIDE = (
+    bytes.fromhex("00 58 06 4c 00 00 36 60 24 7c 00 53 4e 00 81 02"),
+    bytes.fromhex("00 30 4f 3d 1e 1b 09 00 00 bb 00 61 5e c5 2f 02"),
+)
+# The same for text that does not.
+_DENSE = bytes.fromhex(
+    "02 34 ab 50 43 73 4f 67 42 79 06 06 1b 6a 19 0b"
+    "63 2a 13 64 8a 64 b8 a6 8c be 06 45 06 0a 0b 34"
+    "5a 22 2c 9f 6d bb c8 ab 34 d7 50 84 8a 72 6b 58"
+    "2b 9b 24 0d 06 06 06 06 06 06 06 06 1a 6f 67 06"
+    "4a b5 92 06 0d 06 06 08 06 06 6c 19 72 96 68 06"
+    "16 bd 66 06 06 0d 06 06 06 06 14 8a 1d 31 2f 06"
+    "11 6a 96 0f 06 06 0d 54 06 20 77 06 2e 58 06 06"
+    "06 4b 50 06 06 10 06 0d 06 06 45 06 44 4a 29 3b"
+    "1c 6b 4f 06 06 06 06 06 36 83 06 81 35 1b 06 06"
+    "28 c0 58 09 14 06 17 73 0c 43 4a 4c b0 93 35 56"
+    "06 93 ab 5b 62 90 4b ac 06 b5 3b 97 b8 06 06 c3"
+    "06 bf 92 47 06 52 5b ff 78 16 06 5a 99 78 06 99"
+    "56 06 78 12 46 55 38 b8 3b 4f 30 33 3f 91 df 09"
+    "3a 06 73 6e 67 08 68 27 16 69 25 77 6a 36 61 b3"
+    "39 7c 56 64 91 5c 40 90 49 13 06 06 49 21 31 13"
+    "08 34 6c 09 06 58 06 06 06 08 23 41 b1 96 8f 90"
+)
+# Its last row and its last column in a text that is not all ASCII.
+_DENSE_BESIDE = (
+    bytes.fromhex("00 5d ff df 63 89 17 0a 18 22 cd 9f 18 17 71 00"),
+    bytes.fromhex("00 00 69 08 33 80 7c 28 0a 27 26 53 57 8d 00 00"),
+)
+# Costs in 1/64 of a token, a row for each script before: words of that script.
+_SCRIPT_PLAIN = bytes.fromhex(
+    "2d 00 00 06 00 04 26 00 00 1d 1e 00 19 43 7c 8b"
+    "00 00 2e 14 2b 1a 00 2b 4e 32 30 0d 00 28 02 00"
+    "00 17 93 00 13 00 00 00 00 00 00 00 0c 6a 00 00"
+    "1a 35 00 3e 4c 00 00 00 00 00 00 00 02 53 00 00"
+    "4a 2a 00 25 57 00 00 00 00 00 00 00 00 62 00 00"
+    "00 25 00 00 00 36 21 21 03 00 00 00 00 5d 00 00"
+    "00 4a 00 00 00 12 13 0a 0d 00 00 00 6f 4d 00 00"
+    "08 23 00 00 00 45 07 25 03 00 00 00 2f 53 03 00"
+    "25 00 00 00 00 01 0d 03 36 00 00 0e 37 5a 31 00"
+    "3b 1a 00 00 00 00 00 00 00 34 74 21 00 72 00 00"
+    "5d 4a 00 00 00 00 00 00 00 42 11 4f 2d 19 02 00"
+    "4f 25 00 00 00 00 00 00 16 1f 51 2a 00 8a 04 00"
+    "00 00 03 0a 00 00 37 25 63 07 39 8d 41 53 60 00"
+    "6c 30 4b 4d 7a 66 20 74 57 6e 19 69 55 88 a6 00"
+    "62 00 00 00 00 01 00 02 5b 00 00 08 66 94 c7 03"
+    "82 00 00 00 00 00 00 00 00 00 00 00 00 00 02 ff"
+)
+# The same for random letters.
+_SCRIPT_DENSE = bytes.fromhex(
+    "2b 00 36 11 41 00 00 1b 38 23 03 35 35 6b 16 00"
+    "00 00 3f 00 00 84 98 36 2a 00 00 0b 00 19 03 00"
+    "0c 05 11 06 2b 00 00 00 00 00 00 00 7f 0a 00 00"
+    "00 00 21 00 14 00 00 00 00 00 00 00 30 0f 00 00"
+    "22 00 24 06 38 00 00 00 00 00 00 00 00 1d 00 00"
+    "00 00 00 00 00 59 00 05 00 00 00 00 1c 21 00 00"
+    "00 00 00 00 00 1b 2f 40 00 00 00 00 00 6a 00 00"
+    "00 71 00 00 00 20 5b 58 00 00 00 00 00 7c 00 00"
+    "00 3b 00 00 00 00 00 00 25 00 00 00 01 32 40 00"
+    "24 02 00 00 00 00 00 00 00 21 20 41 24 3b 00 00"
+    "35 20 00 00 00 00 00 00 00 22 2e 32 39 71 00 00"
+    "0d 0d 00 00 00 00 00 00 0d 35 12 2b 42 79 00 00"
+    "0e 00 22 01 07 00 3a 00 01 21 38 1d 35 71 00 00"
+    "36 30 23 09 1f 33 71 7b 2c 2e 86 6a 4b 86 15 00"
+    "11 0b 00 00 00 00 00 00 3a 00 00 00 01 14 ac 00"
+    "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 1b"
+)
+# Tokens of each character by itself, U+0080 to U+1FFFF, a byte each; compressed.
+_ALONE = (
+    "c-rlq4SVdU4Mv|s`~QD)dv`N70tp1RXOf%uY};)nlNlR?z7R5{1^DM*$4|SI^|$}~->-{!{q)bz<$V3$pI$F<yy^V0yk"
+    "35N@}HlJ`RDl7_U4ZpKVE2lKVtmb6`X5J{^38@_!_S#FSEKp!VAgW=Q;7g)pGOjwpV(5Ni4=zrXnHU8O8H2xw78+MOW4"
+    "@=<9EItu*TOSFhB<P{xjL{(28~23fo)D=-wZfX%I+qxrQGvg4M&ltUhz@tw;?EG2kyKl!|w6t=I^{i4*;@|x%VDy=TAR"
+    "P>kDtu*mS>g>flw4i?w|M}&VQvwg6nklwc2b9xys27jFMm%@tT>tT!tDTA3YMqkYeR}0gbj!B8QVzArv684qr*US^?=R"
+    "=~hrUXseI^Fz{C;oH!Mr~n|G}ysyAp>%=I~?8mzbe$uY1$eIp+UML-LxuQ%f03bKGlXflA(nbeCwR@%3e=lRF*%LriuY"
+    "yvAfUK6PsT+wXVWYI65q&d;Y987!WWv)^A>nfJ;f(p=8zxSWD<%!IkXT6H-KB02n}cVOnBRDBl@*i@d6ao+X8Pk!`O`*"
+    "*IKE^MvLP2;hZ$lY)3N=otd;qDa?nmgL^e~kYl<bMkxKEj#zaI$}48a8swN|yndMLwDVA%y(j-|4@lg4NN60cQKk`KxA"
+    "|j@@{!P$l@G-4AM$M9%-Kw)xs^*4rX=QoldV@iX$v!p~Jo+3c>>8DBftD;va2hlKRVvNutz{~mYycXyLI8h!5Eci)s?-"
+    "1|K;F;@n$&948In{Be6xh(g0WpsILEGQ%E<kp|r1!%6vL~^G_X?FjQjRdxp)XH|1`QL<ke{i$?7WqxoSn)QEy!OYJ^A8"
+    "FEgzVRC`Ufp4A;b^be<)qm?n1y;mtRc^=e$DMz6!RhBAXOFm$*d7ud<~oAicA|!%cOt;=g^sZYci!=Kcp7e<6erLI@#*"
+    "5JCtcgb+dqk*BWyE=Lmxdy1^;aAq2qm9uF=InSPzqajbBY362nlGy4;?0?S6=~t!W(cr<<DpoI5e`tFjRJ|Q+L82|~He"
+    "Jh1gC$B=Xj$Cq=(A@?^|xIuC_#xSUco!|DxJ@AckA&>*Rl8O71%>*%R33$L(zX2ZoPj0mxSf#!)8>If_xVGw6R*BN%W2"
+    "N!ONzVPj$mp*RrZ<NL@owY~#bW0>54<=NM4UYgd49Rth@<4|UOTb6n@F#;~iUDpIDAUBa2Eij|4VB;v*_O{WOl3TrwUH"
+    "+>oxjz2hBYSg;I)|6DeF>E<^tEC{Eq*E0cVTfx^s>Uy;zN9O0KgF-Kzb{oADx(?Apr1`bjvJ=npU&yjoue2A{i2wi{>f"
+    "?3M%~A6%IbnhE-1qfXMBdp6GFdYo=H^^TS_b#K(4Az-qT!Xc=U{RsnrU^Hi^U@YV;?ze;@VB_QTCzPluEJ`y8ybt7ks&"
+    "wDSDGU+9zM4lB~iBa0e*AP><mYRy#11g8Zzuh3e9+Tt*{L#!*?eHyW@B2b9tgYZt~5Fe_<cLsxLPQN((c6K#zCls)*jB"
+    "Y=q)9G!~7ZAti!Oj3jOGR5%Yg(;UQ(UTU)Q#I~283R}9pZe(TjeaHtrvsq_+uU4x^-B;8tG>&ci<Y=!((jfGxN%lD*FE"
+    "Quc^bw^k&Jr@@-5@aptjV6h~(i^TS9RDs_gE#;BGq3}5QB$>>yeQ|(R@C;2Yeu*opaL3R3W2vu{>*P!->kH+Prz4+#8Z"
+    "FCaG%tT7Qb^C1`m9X3K0%vlhmXQQwB8{Q%ikmZ-=MH?Mm9`p$tq$-s;=OL}g%8F(4(&yAH0G)cQO?j3XBz5eww=4&Tf{"
+    "mH?IQkeEny<;L%-DN5j?GCbC@N{!m$|o;3nK6F>n`kv8frDg$Z=ZhhercAr1@=M&sr4(jFfJ?>My9lMF!|Zrrmt8of+?"
+    "+8>j)X;a2lbYV0cfp^~yG)*$vRd>}xNsO*1aIE@R#4cA)K00U5m9jeJ<D|6dS3~T#r8~wj2zaQ2y6$Nb^a<{^!)<MRP5"
+    "WFgt~60(>njimSW=#w`GT>w@g|5S@xfSSRRdS*Est#Kj+~XH4`i6;qDaQ1^BmYUTg^1n1IvzU`U^?_1>=kgX$NC%z_~u"
+    "ccf?<F2eeJz;tOuHPiA6d&o%e7)q<QFRciXe?6fw+ab&$+#MUN9>3?7l;^P^eX4f>*W;BrrK^hc$Lv;D0k?-$qE;ufKY"
+    "b9Mb&=_h4whGS!fJvA!2uuPK>Uyb^z!EdrJ)WujFc*-`&m{E^o+S;fr|UE_8_7%#u#6}9x)1uXeU;ri=(f0vo5Ie8=j|"
+    "i2CcA_C9q0ymc#;#dxMCM(fBFi$LN@fN@ydFF;IXq0`}qpr#4^l=u$0_kuv(o6{U-0Q-<To}pho&=mR2JY?xlhm?rXid"
+    "KAfz-mmOEAs(7PuXs8oMp-8(Ko`mKY8$jI66w2K#>$YZOvGb^T>g2WArzt8iJ~o~UMDO@OE`^Xy5GNZXJ|p`Bhs4hYEO"
+    ">8IyUV6m$V#_hmO{uU^6tzM7v0Y7^uks)CVMSJ=jt%f-FTmuu)uLfnf%DP8AZYz#QGH1`wJvY!q8cp*?p7w%}FN16+zZ"
+    "%VJYC^S*5c!Popr4oQ26f&T;11<7^T(RW!XV>2s4|Ax)Q|O;xI}lQSbK73Y>IW?5ff6*ZHsKMNSlMgqk=KJwiBqp|LNh"
+    "M0_!%e!cU6c3b9fpi%>LV<}#IC40chH_4^<CeIz>%h&rc$N@9F*i${(aAiW>@z6a4+fU$ZO#ofi3Q4BQDrh-`NRTEftV"
+    "BP(vBLqRy*&vcvnm*eZ^5q-PnTL(O&)FNyPUUMZ!^L^j5}KfvaiS3_#ZHX34u5?AbH2ZJ|6YG>BgjepaUGeL>fS`chIK"
+    "&UzA&`-UOCE{J3~l#shzhs{U%@TmCAKG`0|yt)1}!R7O#zPPmoV~etjul||l3`~Lt$}pMs-p!MgBNCM<5^pPZPkdbR5@"
+    "@zlhh~y_(y{lUIwzH(XAnvN-7&c`+Kj&^!LvQR<I`~Q_N?c-RF6=hnXlu(vCVikXGowlYY|FU${lXBhc9N7IjI4P*C}q"
+    "Oi46-fPQ-@eS0BQteNXIz%iBw|F)LjaLHEp|aV(I2n44p9adq>K$$RQ4PPc6)v6hSu1$>$=8vDuvzo<Xq-RCCiikAA{r"
+    "l6)4!lp#JD$H&kz2$s2r8?5lltF@@;pt9KR!WAd0J}}5G`$6gvS9<mGcSE$tO=M#VK>Nf_NfU;J(-g*stVP&!-e;Mhx("
+    "PZh?4gY*atrH-IvH{ym5zrnqMH{mlB;TWTZH<&i(Xu3APaijwPGxjP@8Ei8$P=d!_GbL3FO6v<05$wjADk;2rOox#(@t"
+    "eS4hHNyD|}>g0`jVlU7fm>7Gg*P{RA^P5YFcNCB2H3`!=c}^nq$-mJ0RVPxM(kCcO712Sy)GIF~;S4^c4`I@{D85X}Jt"
+    "@&oW=$#0MuWR$?<@KhmyPlszarYWdgtSge{}D;Kl*DkFMe0i;BW8$m&t%kQz#21faGR|AYB%vhB}qMw+0uQAYCZfPKAE"
+    "_{p(){A%qY@2=Vs*?_LXmd7sY<ITQPR<DD<J#gmh79Bs5k6)4l1#+&mJ-aXV=-<<^T?)kKS-Z$qj4%$=WayftWbna*#f"
+    "Af)bJNfxt^@GE0_4U@mBR$a-du3&BWlfVy#W>x))=B{4iiS0<dq@87O1}K6?B>U1UQiLugQ;*S{h61$)dP(C4%Gj?W&Y"
+    "S4v&lNxwGS(UxTEW``fFtSw>Gbw-(A(gSNF1>wksdre|U@j+uTCBUr$i_Vp4DGc(dEXz~^JslhXUUE#KQ&eOKjk*XQHm"
+    "?b(?x%!aOX<^d}&LDMiEs1J)D_cLwj$gKP!bMIgO_Y?Z3p1)7{`q}tz!~d-7xghYRp7K9EUt@Smlxw~s3Hx3iw!g5Shq"
+    "$}AXSXbRC`;PE{%Bs{Q~ui%HCT=f7#E9PEar3km*9}&d_7RE>7^$M_E;V3yLAtFy%hO9%l>Xtar(jdLHh4Q`jHL)Y2-t"
+    "<zPG7t9{I_)#c}31;_&;r&i{LH+)&T6-$Z6QE>Rq?oEOfvpr81Pp*_lsrxWYPI?Mmes|J7geXKU5yOgKp5j%Ec9PniRX"
+    "(UTmassn)`O*11WY6xLKbXlG?bFvE%cZ$`e$%e(=%wr*UKP*fIA?SHu)F_omyhDy!@HUm&+<#*-tN7*wU6vyy!(9hQXF"
+    "@~cn)p&8|s%HkC`WW>F)ja)w#VKkKO6JUGqOvb9?9gU#VY;`wy<^<d5xJH1ogPkLwQmm*_;9l|jNdbrQ#Mv0!bKZ(NS;"
+    "H)ScKlb3ysME;BiLILj5p9@WOclx3zf)PRpA;gc$-wGjwkp36qhsZyYe<6erzuf=(P+7rhpULn&k^muu5JHGw=KrGnr{"
+    "bUAJO2w+h<_*b!}11{^8st;vAz09NH*xKpQMiIv$OELYwnp3Mvvk7uMk2AA%qY@2qA<J;;-du{#YX@B>zGPtzRLueuNN"
+    "02qA=!|0{$LLI@#*5JK^z5RzY^`PcpH{)G@i2qA<JLI@#*_%0}aruh>>2qA<JLI@#*5JCtcgb+dqA%qY@2qA<JLI@#*c"
+    "#{8o7|nnXLI@#*5Q;w(KL{a&5JCtcgb+fAJ5c^f2qA<JLI@!g|LOUkihqR=LI@$`|H}UpLI@#*kpCxy5JJfQ3GrLxUkL"
+    "GYDHqWQYW{=}LI@$m&p{awq5Q4#$3h4pgb+dq#ZN-}e;U8P61efR{{PRP59Fp#`(`6GSwCN^=qD~FUQ+Pq-%M_K{^Hwb"
+    "?ltb&vA^Se56yGg`rxwsp7Mr!S-aelzm#(CwR~I~t=v(0^Z0y!<E?QJLWo`d2X`Ygk^"
+)
+# fit:end
+
+
+def _latin_classes() -> bytes:
+    table = bytearray([_OTHER]) * 256
+    for number, characters in enumerate(_LATIN):
+        for character in characters:
+            table[ord(character)] = number
+    return bytes(table)
+
+
+def _beside(table: bytes, row: bytes, column: bytes) -> bytes:
+    """`table` for a text that is not all ASCII: the last class is what is not Latin."""
+    mixed = bytearray(table)
+    mixed[_OTHER::16] = column
+    mixed[_OTHER * 16 :] = row
+    return bytes(mixed)
+
+
+# What `bytes.translate` reads: a class for each ASCII character.
+_CLASS = _latin_classes()
+_PLAIN_MIXED = _beside(_PLAIN, *_PLAIN_BESIDE)
+_DENSE_MIXED = _beside(_DENSE, *_DENSE_BESIDE)
+
+# Codes: what `str.translate` puts in the place of a character, so that one byte says both of its classes. An ASCII
+# character stands for itself, 0x80 + n for class n of the scripts, and "?" for what is behind the end of the table:
+# that is how `encode` writes it. The real question mark goes in as a full stop, which has the same classes.
+_CODE_LOWER, _CODE_UPPER = 0x90, 0x91
+_MIXED_CLASS = bytearray(_CLASS)
+_MIXED_CLASS[ord("?")] = _OTHER
+_MIXED_CLASS[_CODE_LOWER], _MIXED_CLASS[_CODE_UPPER] = _LATIN_LOWER, _LATIN_UPPER
+_SCRIPT_CLASS = bytearray([_ASCII]) * 256
+_SCRIPT_CLASS[0x80:0x90] = bytes(range(16))
+_SCRIPT_CLASS[ord("?")] = _FOUR
+for _blank in b" \t\n\r":
+    _SCRIPT_CLASS[_blank] = _BLANK
+
+
+@cache
+def _codes() -> str:
+    """The codes of U+0000 to U+1FFFF; made when the first text comes that is not all ASCII (some milliseconds)."""
+    alone = zlib.decompress(base64.b85decode(_ALONE))
+
+    def coded(first: int, last: int, one: int) -> bytes:
+        costs = bytes([0, 0x80 + one, 0x80 + _TWO, 0x80 + _THREE, 0x80 + _FOUR]) + bytes(251)
+        return alone[first - 0x80 : last - 0x80].translate(costs)
+
+    codes = bytearray(range(0x80))
+    codes[ord("?")] = ord(".")
+    for control in (*range(9), 11, 12, *range(14, 32), 127):
+        codes[control] = 0x80 + _TWO
+    codes += coded(0x80, 0x80 + len(alone), _SYMBOL)
+    for first, last, script in _SCRIPTS:
+        codes[first:last] = coded(first, last, script)
+        for point in range(first, last) if script == _SELDOM else ():
+            if codes[point] == 0x80 + _SELDOM and unicodedata.category(chr(point)) in ("Mn", "Mc"):
+                codes[point] = 0x80 + _SIGN
+    for letters, script in (
+        (_VOWELS + _VOWELS.upper(), _VOWEL),
+        (_FREQUENT_LETTERS, _FREQUENT),
+        (_VOWEL_SIGNS, _SIGN),
+        (_COMMON_LETTERS, _COMMON),
+    ):
+        for letter in letters:
+            if codes[ord(letter)] in (0x80 + _RARE, 0x80 + _SELDOM):
+                codes[ord(letter)] = 0x80 + script
+    for first, last in _LATIN_RANGES:
+        for point in range(first, last):
+            if codes[point] == 0x80 + _SYMBOL and chr(point).isalpha():
+                codes[point] = _CODE_UPPER if chr(point).isupper() else _CODE_LOWER
+    for invisible in (0xAD, 0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF):
+        codes[invisible] = 0x80 + _TWO
+    return codes.decode("latin-1")
+
+
+_number = int.from_bytes
+
+
+def _cost(pairs: bytes, plain: bytes, dense: bytes) -> int:
+    return max(sum(pairs.translate(plain)), sum(pairs.translate(dense)))
+
+
+def _pairs(classes: bytes) -> bytes:
+    """A byte each character: the class of the character before it times 16, plus its own; a blank precedes the text."""
+    number = _number(classes)
+    return (number | number >> 4).to_bytes(len(classes))
+
+
+def _mixed_pairs(text: str) -> tuple[bytes, bytes]:
+    """The pairs of Latin classes and the pairs of scripts of a text that is not all ASCII."""
+    codes = text.translate(_codes()).encode("latin-1", "replace")
+    return _pairs(codes.translate(_MIXED_CLASS)), _pairs(codes.translate(_SCRIPT_CLASS))
+
+
+def _least(text: str, size: int) -> int:
+    """Units below which a long text of very few different characters is not counted; blanks do merge."""
+    middle = size // 2
+    sample = text[:_SAMPLE] + text[middle : middle + _SAMPLE] + text[-_SAMPLE:]
+    return size * _TOKEN * 4 // 5 if len(set(sample)) <= _FEW and not sample.isspace() else 0
 
 
 def estimate_tokens(text: str) -> int:
-    return (len(text) + 3) // 4
+    """About how many ``o200k_base`` tokens `text` is.
+
+    Within 15 % of the exact count on ordinary text in English, Korean, Japanese, Chinese and source code; above it,
+    rather than far below, on random text, repeated patterns and whatever else. Some 2.5 microseconds for 100 characters
+    of ASCII and 8 for other text, linear in the length, and a pure function of the text.
+
+    Parameters
+    ----------
+    text: any string, lone surrogates included.
+
+    Returns the number of tokens: 0 for the empty text, at least 1 for any other. The costs that are added up come from a
+    fit by `tools/token_table.py --fit`; the measured errors are in ``docs/explanation/tokens.md``.
+    """
+    size = len(text)
+    if size > _SLICE:
+        return sum(estimate_tokens(text[i : i + _SLICE]) for i in range(0, size, _SLICE))
+    if text.isascii():
+        # As _pairs and _cost do it, without their calls: most messages come this way.
+        number = _number(text.encode().translate(_CLASS))
+        pairs = (number | number >> 4).to_bytes(size)
+        units, dense = sum(pairs.translate(_PLAIN)), sum(pairs.translate(_DENSE))
+        if dense > units:
+            units = dense
+    else:
+        latin, scripts = _mixed_pairs(text)
+        units = _cost(latin, _PLAIN_MIXED, _DENSE_MIXED) + _SCRIPT_UNIT * _cost(scripts, _SCRIPT_PLAIN, _SCRIPT_DENSE)
+    if size >= _LONG:
+        units = max(units, _least(text, size))
+    return (units + _TOKEN // 2) // _TOKEN or min(size, 1)
 
 
 def tiktoken_counter(encoding: str = "o200k_base") -> TokenCounter:
-    return estimate_tokens
+    """An exact counter from OpenAI's `tiktoken`, for ``Recollect(url, count_tokens=tiktoken_counter())``.
+
+    Special tokens in a text, such as ``<|endoftext|>``, are counted as the plain text they are. tiktoken fetches the
+    vocabulary over the network when it is used for the first time, and keeps it.
+
+    Parameters
+    ----------
+    encoding: the name of the vocabulary, as tiktoken has it.
+
+    Raises ConfigError where tiktoken is not installed, has no such encoding, or cannot fetch it.
+    """
+    try:
+        tiktoken: Any = importlib.import_module("tiktoken")
+    except ImportError as error:
+        raise ConfigError(
+            'tiktoken_counter needs the package tiktoken:\n\n    pip install "recollect[tiktoken]"\n'
+        ) from error
+    try:
+        encode = tiktoken.get_encoding(encoding).encode
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"tiktoken has no encoding {encoding!r} to count with: {error}") from error
+
+    def count(text: str, /) -> int:
+        return len(encode(text, disallowed_special=()))
+
+    return count

@@ -122,13 +122,17 @@ async def import_lines(
             progress(report.lines, report.bytes)
         if failure is not None and on_error == "stop":
             raise InvalidInput(
-                f"line {failure.line}: {failure.reason} ({report.written:,} new before it imported)",
+                f"line {failure.line}: {failure.reason} ({_imported(report.written)})",
                 field="line",
             )
         if failure is not None:
             report.fail(failure)
         if not more:
             return report.done()
+
+
+def _imported(count: int) -> str:
+    return "1 message before it is imported" if count == 1 else f"{count:,} messages before it are imported"
 
 
 class _Report:
