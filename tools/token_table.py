@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import gettext
 import html
 import importlib
 import json
@@ -190,6 +191,9 @@ def without_accents(text: str) -> str:
 ORDINARY, HOSTILE, LANGUAGE, PERIODIC = range(4)
 LATIN = "ca cs da de es fi fr gl hr hu id it lv nl pl pt sl sv".split()
 SCRIPTS = "el ru uk sr as gu mr ta".split()
+# The name of the game's packages in Debian 12.
+WESNOTH, WESNOTH_PLACE = "wesnoth-1.16-{}", "usr/share/games/wesnoth/1.16/locale"
+STORIES = "de fr es it pl cs hu fi tr id ru el vi pt_BR sv".split()
 UI = "ar he hi th fa bn ka hy ta te kn ml my km vi tr ru el bg ur mn kk fi id sw de pl ja ko zh_Hans zh_Hant".split()
 
 
@@ -256,6 +260,22 @@ def django(folder: Path, app: str, language: str) -> list[str]:
     return found
 
 
+def wesnoth(folder: Path, campaign: str, language: str) -> list[str]:
+    """The story and the dialogue of a campaign of the game; "en" is the text that is translated."""
+    file = folder / WESNOTH_PLACE / ("ja" if language == "en" else language) / "LC_MESSAGES" / f"wesnoth-{campaign}.mo"
+    if not file.exists():
+        return []
+    with file.open("rb") as catalogue:
+        messages: dict[str, str] = gettext.GNUTranslations(catalogue)._catalog  # type: ignore[attr-defined]
+    texts = [source if language == "en" else message for source, message in messages.items() if isinstance(source, str)]
+    texts = [re.sub(r"<[^>]+>|^[^^ ]*\^", "", text).strip() for text in texts]
+    return [text for text in dict.fromkeys(texts) if len(text) > 15]
+
+
+def sql(*folders: Path) -> list[str]:
+    return read(file for folder in folders for file in sorted(folder.glob("**/*.sql")))
+
+
 def with_emoji(texts: list[str], emoji: list[str], count: int, seed: int) -> list[str]:
     """Chat with emoji in it, and emoji alone."""
     rng = random.Random(seed)
@@ -309,11 +329,24 @@ def corpora(sources: Sources) -> list[Corpus]:
         Corpus("Python (standard library)", ORDINARY, 4, read(python[0]), read(python[1]), 900),
         Corpus("JavaScript (npm)", ORDINARY, 4, read(sorted(npm.glob("lib/**/*.js"))), read([*(f for m in modules for f in sorted(m.glob("**/*.js"))), *ours[1]]), 700),
         Corpus("JSON", ORDINARY, 3, [*read(packages[0]), *(text[:40_000] for text in raw[:2])], [*read(packages[1]), *(text[:40_000] for text in raw[2:]), *read(ours[2])]),
-        Corpus("SQL", ORDINARY, 3, read(sorted(sources.wheel("procrastinate").glob("**/*.sql"))), [*read(sorted(sources.npm("graphile-worker").glob("**/sql/*.sql"))), *read(ours[0])]),
+        Corpus("SQL", ORDINARY, 4, sql(sources.wheel("procrastinate"), sources.deb("roundcube-core")), [*sql(sources.npm("graphile-worker"), sources.deb("pdns-backend-pgsql")), *read(ours[0])]),
         Corpus("C (Python's headers)", ORDINARY, 2, read(headers[0]), read(headers[1])),
         Corpus("Markdown (npm's manual)", ORDINARY, 2, read(manuals[0]), read(manuals[1])),
         Corpus("English chat with emoji", ORDINARY, 1.5, with_emoji(chat_fit, EMOJI_FIT, 300, 1), with_emoji(chat_held, EMOJI_HELD, 300, 2)),
     ]  # fmt: skip
+    story_fit, story_held = sources.deb(WESNOTH.format("httt")), sources.deb(WESNOTH.format("l"))
+    for name, language, weight in (
+        ("English", "en", 3),
+        ("Japanese", "ja", 6),
+        ("Chinese", "zh_CN", 5),
+        ("Chinese, traditional", "zh_TW", 3),
+    ):
+        story = wesnoth(story_fit, "httt", language), wesnoth(story_held, "l", language)
+        found.append(Corpus(f"{name}, story (Wesnoth)", ORDINARY, weight, *story))
+    found.append(Corpus("Korean, story (Wesnoth)", ORDINARY, 3, *halves(wesnoth(story_fit, "httt", "ko"))))
+    for language in STORIES:
+        story = wesnoth(story_fit, "httt", language), wesnoth(story_held, "l", language)
+        found.append(Corpus(f"Wesnoth {language}", LANGUAGE, 0.6, *story, 120))
     for language in (*LATIN, *SCRIPTS):
         fit, held = halves(gnome(help_, language))
         found.append(Corpus(f"GNOME {language}", LANGUAGE, 0.9, fit, held, 120))
@@ -635,10 +668,11 @@ def markdown(rows: Iterable[Row]) -> str:
 
 SHOWN = {
     "Django ko": "Korean, program messages (Django)", "Django ja": "Japanese, program messages (Django)",
-    "Django zh_Hans": "Chinese, program messages (Django)", "Django zh_Hant": "Chinese, traditional (Django)",
-    "GNOME de": "German", "GNOME fr": "French", "GNOME es": "Spanish", "GNOME pl": "Polish", "GNOME fi": "Finnish",
-    "GNOME id": "Indonesian", "Django tr": "Turkish", "Django vi": "Vietnamese", "GNOME ru": "Russian", "GNOME uk": "Ukrainian",
-    "GNOME el": "Greek", "Django ar": "Arabic", "Django he": "Hebrew", "Django hi": "Hindi", "Django th": "Thai",
+    "Django zh_Hans": "Chinese, program messages (Django)", "Django zh_Hant": "Chinese, traditional, messages (Django)",
+    "Wesnoth de": "German", "Wesnoth fr": "French", "Wesnoth es": "Spanish", "Wesnoth pl": "Polish", "Wesnoth fi": "Finnish",
+    "Wesnoth tr": "Turkish", "Wesnoth id": "Indonesian", "Wesnoth vi": "Vietnamese", "Wesnoth ru": "Russian",
+    "GNOME uk": "Ukrainian", "Wesnoth el": "Greek", "Django ar": "Arabic", "Django he": "Hebrew", "Django hi": "Hindi",
+    "Django th": "Thai",
 }  # fmt: skip
 
 

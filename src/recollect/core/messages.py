@@ -97,13 +97,14 @@ class Intake:
 
     def _of_message(self, given: Message, now: datetime, ttl: float | None) -> Message:
         extra = check_object(given.extra, "extra")
+        tool_calls = _tool_calls(given.tool_calls)
+        has_more = bool(tool_calls or extra)
         role = _role(given.role, extra)
         _check_extra(extra)
-        tool_calls = _tool_calls(given.tool_calls)
         return self._completed(
             Message(
                 role,
-                _content(given.content, bool(tool_calls or extra)),
+                _content(given.content, has_more),
                 id=self._driver.new_id() if given.id is None or given.id == "" else check_id(given.id, "id"),
                 name=_optional_text(given.name, "name"),
                 metadata=check_object(given.metadata, "metadata"),
@@ -123,16 +124,17 @@ class Intake:
             extra = check_object({key: given[key] for key in given if key in unknown}, "extra")
         if "extra" in given:
             extra |= check_object(given["extra"], "extra")
+        get = given.get
+        tool_calls = _tool_calls(get("tool_calls"))
+        has_more = bool(tool_calls or extra)
         role = _role(given["role"], extra)
         if extra:
             _check_extra(extra)
-        get = given.get
-        tool_calls = _tool_calls(get("tool_calls"))
         created, identity, metadata = get("created_at"), get("id"), get("metadata")
         return self._completed(
             Message(
                 role,
-                _content(get("content"), bool(tool_calls or extra)),
+                _content(get("content"), has_more),
                 id=self._driver.new_id() if identity is None else check_id(identity, "id"),
                 name=_optional_text(get("name"), "name"),
                 metadata={} if metadata is None else check_object(metadata, "metadata"),

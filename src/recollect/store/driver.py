@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from os import urandom
 from typing import Any, TypeVar
@@ -46,12 +46,32 @@ class Driver(ABC):
     async def run(self, call: Callable[..., T], *args: Any) -> T:
         """Call something that blocks. Once it has begun it ends, even if the waiting task is cancelled."""
 
+    def batched(self, call: Callable[[list[Any]], list[Any]]) -> Callable[[Any], Awaitable[Any]]:
+        """A function of one item over a call of many: what waits while a call runs goes into the next one together.
+
+        Parameters
+        ----------
+        call: takes items in the order they came, gives an outcome for each. An outcome that is an exception is raised
+            to whoever gave the item.
+        """
+
+        async def alone(item: Any) -> Any:
+            return _outcome((await self.run(call, [item]))[0])
+
+        return alone
+
     @abstractmethod
     async def sleep(self, seconds: float) -> None:
         """Wait."""
 
     def close(self) -> None:
         """Let go of threads."""
+
+
+def _outcome(outcome: Any) -> Any:
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
 
 
 class BlockingDriver(Driver):

@@ -2,7 +2,7 @@
 
 import pytest
 
-for _module in ("suites", "machine", "kit"):
+for _module in ("suites", "machine", "twins", "kit"):
     pytest.register_assert_rewrite(f"recollect.testing.{_module}")
 
 from recollect.testing.clock import ManualClock  # noqa: E402

@@ -79,6 +79,7 @@ class SQLiteStore(Store):
         self.driver = driver
         changes = Changes(driver)
         self._writer = Writer(self._connections, changes.apply, changes.finish)
+        self._write = driver.batched(self._writer.run)
         await driver.run(self._connections.open)
 
     async def close(self) -> None:
@@ -90,7 +91,11 @@ class SQLiteStore(Store):
 
     async def commit(self, partition: Partition, ops: Sequence[Op]) -> list[Result]:
         check_ops(ops, self.capabilities)
-        return await self.driver.run(self._writer.run_one, Commit(partition, ops))
+        commit = Commit(partition, ops)
+        if self.driver.blocking:
+            return self._writer.run_one(commit)
+        results: list[Result] = await self._write(commit)
+        return results
 
     async def commit_many(self, commits: Sequence[Commit]) -> list[list[Result] | RecollectError]:
         for commit in commits:

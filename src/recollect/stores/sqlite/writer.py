@@ -47,6 +47,14 @@ class Writer:
 
     def run(self, commits: Sequence[Commit]) -> list[Outcome]:
         """Write the commits; an outcome for each."""
+        if len(commits) == 1:
+            try:
+                return [self.run_one(commits[0])]
+            except Exception as error:
+                return [error]
+        return self._run_many(commits)
+
+    def _run_many(self, commits: Sequence[Commit]) -> list[Outcome]:
         job = _Job(commits)
         self._queue.append(job)
         with self._connections.write_lock:
@@ -63,7 +71,7 @@ class Writer:
                 return self._run_alone(commit)
             finally:
                 lock.release()
-        (outcome,) = self.run((commit,))
+        (outcome,) = self._run_many((commit,))
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
