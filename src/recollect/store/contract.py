@@ -73,7 +73,8 @@ class Append(Struct, frozen=True, kw_only=True):
 
     A message whose id is already in the session is not written again: the stored one is returned in its place, also
     when the id comes twice in `rows`. Creates the header if there is none, and keeps its ``message_count``,
-    ``last_seq`` and ``updated_at`` (the later of what it was and now).
+    ``last_seq`` and ``updated_at``: the latest ``created_at`` of its messages, none counted later than now, and never
+    earlier than it was. A new header's ``created_at`` is the earliest of its first messages', or now.
 
     Parameters
     ----------

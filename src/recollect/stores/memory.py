@@ -169,10 +169,11 @@ class MemoryStore(Store):
         log = log or self._logs.setdefault(address, _Log())
         if header is None:
             ttl = defaults.ttl
+            begun = min([now, *(row.created_at for row in op.rows if row.created_at is not None)])
             header = Session(
                 id=partition.id,
-                created_at=now,
-                updated_at=now,
+                created_at=begun,
+                updated_at=begun,
                 expires_at=None if ttl is None else now + timedelta(seconds=ttl),
                 ttl=ttl if defaults.sliding else None,
                 version=1,
@@ -191,11 +192,11 @@ class MemoryStore(Store):
             last += 1
             stored = row.replace(seq=last, session_id=partition.id, user_id=user)
             log.add(stored, terms)
+            active = min(stored.created_at or now, now)
+            header = header.replace(updated_at=max(header.updated_at or active, active))
             out.append(_own(stored))
             out.written += 1
         header = header.replace(user_id=user, last_seq=last)
-        if out.written:
-            header = header.replace(updated_at=max(header.updated_at or now, now))
         if header.ttl is not None:
             header = header.replace(expires_at=now + timedelta(seconds=header.ttl))
         log.header = header

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from recollect.errors import Conflict, LimitExceeded
 from recollect.model import Message
-from recollect.store import Append, Appended, SessionDefaults
+from recollect.store import Append, Appended
 from recollect.store.codec import dump_time
 from recollect.stores._sql import MESSAGE_COLUMNS, message_of, message_values
 from recollect.stores.sqlite import index
@@ -92,16 +92,17 @@ def append_next(work: Work, op: Append) -> Appended | None:
     wanted = op.session.user_id
     if (wanted is not None and wanted != owner) or last >= MAX_SEQ:
         return None
-    seq, now = last + 1, work.now
+    seq = last + 1
     stored = op.rows[0].replace(seq=seq, session_id=work.id, user_id=owner)
     values = message_values(stored)
     row = (number << 32 | seq, work.scope, number, work.id, seq, *values, index.encode(op.terms[0]))
     if not work.execute(_INSERT_NEW, row).rowcount:
         return None
     created = values[_CREATED]
-    work.execute(_COUNT_ONE, (seq, now, created, created, created, number))
-    if now[:16] > minute:
-        work.execute(_MINUTE, (now[:16], number))
+    active = min(created, work.now)
+    work.execute(_COUNT_ONE, (seq, active, created, created, created, number))
+    if active[:16] > minute:
+        work.execute(_MINUTE, (active[:16], number))
     change = work.record("append", "messages", number, seq, seq)
     work.index_due |= index.is_due(change, 1)
     if ttl is not None:
@@ -113,11 +114,10 @@ def append_next(work: Work, op: Append) -> Appended | None:
 
 def append(work: Work, op: Append) -> Appended:
     """Append the rows that are new, and give back all as stored."""
-    head = _head(work, op.session)
+    head = _head(work, op)
     before = head.last
     out = _write(work, head, op.rows, op.terms)
     if out.written:
-        head.updated = max(head.updated, work.now)
         work.execute(
             _COUNT_UP,
             (out.written, head.last, head.updated, head.earliest, head.latest, head.ordered, head.number),
@@ -131,11 +131,11 @@ def append(work: Work, op: Append) -> Appended:
     return out
 
 
-def _head(work: Work, defaults: SessionDefaults) -> _Head:
+def _head(work: Work, op: Append) -> _Head:
     row = work.header()
-    wanted = defaults.user_id
+    wanted = op.session.user_id
     if row is None:
-        return _new_head(work, defaults)
+        return _new_head(work, op)
     number, owner, last, updated, _, ttl, earliest, latest, ordered, minute = row
     if owner is None and wanted is not None:
         owner = wanted
@@ -151,15 +151,17 @@ def adopt(work: Work, number: int, owner: str | None) -> None:
     work.execute(_ADOPT_MESSAGES, (owner, number << 32, number << 32 | MAX_SEQ))
 
 
-def _new_head(work: Work, defaults: SessionDefaults) -> _Head:
+def _new_head(work: Work, op: Append) -> _Head:
+    defaults = op.session
     ttl = defaults.ttl
+    begun = min([work.now, *(dump_time(row.created_at) for row in op.rows if row.created_at is not None)])
     expires = None if ttl is None else dump_time(work.instant + timedelta(seconds=ttl))
     sliding = ttl if defaults.sliding else None
-    minute = work.now[:16]
-    values = (work.scope, work.id, defaults.user_id, work.now, work.now, minute, expires, sliding)
+    minute = begun[:16]
+    values = (work.scope, work.id, defaults.user_id, begun, begun, minute, expires, sliding)
     number = work.execute(_NEW_HEADER, values).lastrowid
     assert number is not None
-    return _Head(number, defaults.user_id, 0, work.now, sliding, "9", "", 1, minute)
+    return _Head(number, defaults.user_id, 0, begun, sliding, "9", "", 1, minute)
 
 
 def _row(work: Work, head: _Head, message: Message, terms: str) -> tuple[Message, tuple[Any, ...]]:
@@ -172,13 +174,14 @@ def _row(work: Work, head: _Head, message: Message, terms: str) -> tuple[Message
     return stored, (head.number << 32 | seq, work.scope, head.number, work.id, seq, *values, index.encode(terms))
 
 
-def _count(head: _Head, created: str) -> None:
+def _count(head: _Head, created: str, now: str) -> None:
     head.last += 1
     if created < head.latest:
         head.ordered = 0
     else:
         head.latest = created
     head.earliest = min(head.earliest, created)
+    head.updated = max(head.updated, min(created, now))
 
 
 def _write(work: Work, head: _Head, messages: Sequence[Message], terms: Sequence[str]) -> Appended:
@@ -194,7 +197,7 @@ def _write(work: Work, head: _Head, messages: Sequence[Message], terms: Sequence
             out.append(known)
             continue
         stored, row = _row(work, head, message, words)
-        _count(head, row[5 + _CREATED])
+        _count(head, row[5 + _CREATED], work.now)
         rows.append(row)
         fresh[message.id] = stored
         out.append(stored)
