@@ -48,6 +48,7 @@ bench: $(VENV)/dev
 
 docs: $(VENV)/dev
 	$(BIN)/python tools/build_docs.py
+	$(BIN)/python -m pytest -q tests/conformance --promises-matrix docs/reference/promises.md
 
 # The page is tested in a real browser. Where it can be installed without asking (root on Debian, as in CI), it is.
 browser:

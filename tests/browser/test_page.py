@@ -31,6 +31,8 @@ def user(page: Page, server_url: str) -> str:
 
 
 def become(page: Page, name: str) -> None:
+    """Types another name, once the page shows whom it takes one for."""
+    expect(page.get_by_test_id("user")).not_to_have_value("")
     page.get_by_test_id("user").fill(name)
     page.get_by_test_id("user").press("Enter")
     expect(page.get_by_test_id("user")).to_have_value(name)

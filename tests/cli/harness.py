@@ -122,6 +122,16 @@ class Terminal:
         time.sleep(0.2)
         self.type("\x03")
 
+    def end_by_interrupt(self) -> int:
+        """Press Ctrl-C as a person does, again while nothing happens; the exit code."""
+        for _ in range(5):
+            self.interrupt()
+            try:
+                return self.end(seconds=3)
+            except subprocess.TimeoutExpired:
+                continue
+        raise AssertionError("five times Ctrl-C did not end it")
+
     def expect(self, text: str, *, seconds: float = 30) -> str:
         """Wait until the terminal shows a text; what it showed up to there, without escapes, is taken away."""
         deadline = time.monotonic() + seconds

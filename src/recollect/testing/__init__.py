@@ -1,6 +1,13 @@
 """The conformance kit: what every store promises, as tests that the author of a store runs."""
 
-import pytest
+from recollect.errors import missing_extra
+
+try:
+    import hypothesis as _hypothesis  # noqa: F401
+    import pytest
+    import rich as _rich  # noqa: F401
+except ImportError as _error:
+    raise missing_extra(_error.name or "pytest", "testing") from _error
 
 for _module in ("suites", "machine", "twins", "kit"):
     pytest.register_assert_rewrite(f"recollect.testing.{_module}")

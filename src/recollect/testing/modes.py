@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from recollect.store import BlockingDriver, Driver
@@ -87,13 +87,13 @@ class AsyncMode(Mode):
     name = "async"
 
     def __init__(self) -> None:
-        self._runner = asyncio.Runner()
+        self._loop = asyncio.new_event_loop()
 
     def driver(self, clock: Clock) -> Driver:
         return AsyncDriver(clock)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self._runner.run(coroutine)
+        return self._loop.run_until_complete(coroutine)
 
     async def together(self, calls: Sequence[Call[T]]) -> list[T]:
         outcomes: list[T | BaseException] = await asyncio.gather(*(call() for call in calls), return_exceptions=True)
@@ -108,16 +108,8 @@ class AsyncMode(Mode):
         await asyncio.sleep(0)
 
     def close(self) -> None:
-        self._runner.close()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
 
 
 MODES: tuple[type[Mode], ...] = (BlockingMode, AsyncMode)
-
-
-async def poll(mode: Mode, holds: Callable[[], Awaitable[bool]], turns: int) -> bool:
-    """Ask until `holds` says yes, at most `turns` times; whether it did."""
-    for _ in range(turns):
-        if await holds():
-            return True
-        await mode.rest()
-    return False

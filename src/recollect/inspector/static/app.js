@@ -239,7 +239,9 @@ function become(name) {
   link.check();
 }
 
-byId("user").value = user;
+// A name typed before this ran stays, and becomes the user as any other does.
+const typedEarly = document.activeElement === byId("user") && byId("user").value.trim();
+if (!typedEarly) byId("user").value = user;
 byId("user").addEventListener("change", (event) => become(event.target.value));
 byId("user").addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.isComposing || event.keyCode === 229) return;

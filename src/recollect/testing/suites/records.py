@@ -181,7 +181,7 @@ class Records(Suite):
         assert await kit.store.get("preferences", (SCOPE, "x")) == document
 
     async def test_updated_at_does_not_go_back(self, kit: Kit) -> None:
-        """`updated_at` is the later of what it was and now: it does not go back when the clock does."""
+        """`updated_at` is the time of the latest message, and does not go back when the clock does."""
         first = kit.clock()
         await kit.append("s", "a")
         kit.clock.back(3600)
