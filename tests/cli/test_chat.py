@@ -56,7 +56,7 @@ def test_go_on_in_a_session(cli: Cli, filled: str) -> None:
     assert {m["user_id"] for m in cli.jsonl("show", "work")} == {"bob"}, "it stays its owner's"
     assert "belongs to user 'bob', not to 'ann'" in cli.error("chat", "--session", "work", "--user", "ann")
     (turn,) = cli.jsonl("chat", "--continue", input="hello\n")
-    assert turn["session_id"] == "ko"
+    assert turn["session_id"] == "trip"
     assert "has no session yet" in cli.error("chat", "--continue", "--user", "new")
     assert "one of them" in cli.error("chat", "--continue", "--session", "x", code=2)
 

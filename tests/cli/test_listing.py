@@ -14,13 +14,13 @@ from tests.cli.harness import Cli
 def test_sessions_are_listed_latest_first(cli: Cli) -> None:
     head, *rows = cli.lines("sessions")
     assert head.split() == ["session", "user", "title", "messages", "last", "activity"]
-    assert [row.split()[0] for row in rows] == ["work", "ko", "trip"]
-    assert rows[2].split() == ["trip", "ann", "A", "trip", "in", "May", "2", "just", "now"]
+    assert [row.split()[0] for row in rows] == ["work", "trip", "ko"]
+    assert rows[1].split() == ["trip", "ann", "A", "trip", "in", "May", "2", "just", "now"]
 
 
 @pytest.mark.usefixtures("filled")
 def test_sessions_of_one_user_and_a_limit(cli: Cli) -> None:
-    assert [s["id"] for s in cli.jsonl("sessions", "--user", "ann")] == ["ko", "trip"]
+    assert [s["id"] for s in cli.jsonl("sessions", "--user", "ann")] == ["trip", "ko"]
     result = cli("sessions", "-n", "1")
     assert "work" in result.stdout
     assert "--limit 2" in result.stderr

@@ -238,7 +238,7 @@ def test_completion_of_session_ids(filled: str) -> None:
 
     with Recollect(filled) as memory:
         memory.session("not; safe").append({"role": "user", "content": "x"})
-    assert sorted(complete("recollect show ")) == ["ko", "trip", "work"]
+    assert complete("recollect show ") == ["work", "trip", "ko"]
     assert complete("recollect chat --session t") == ["trip"]
     assert complete("recollect show ", "sqlite:////no/such/x.db") == []
     assert complete("recollect show ", "nonsense") == []

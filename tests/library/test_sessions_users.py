@@ -35,11 +35,11 @@ def test_the_header(opener: Opener) -> None:
     first = header(session)
     assert (first.id, first.user_id, first.title, first.metadata) == ("s", "u", None, {})
     assert (first.message_count, first.last_seq, first.ttl, first.expires_at) == (2, 2, None, None)
-    assert (first.created_at, first.updated_at) == (START, START)
+    assert (first.created_at, first.updated_at) == (START - timedelta(days=9), START)
     later = clock.forward(7)
     assert session.append(say("c")).written == 1
     second = header(session)
-    assert (second.created_at, second.updated_at, second.message_count) == (START, later, 3)
+    assert (second.created_at, second.updated_at, second.message_count) == (START - timedelta(days=9), later, 3)
     session.pop()
     third = header(session)
     assert (third.message_count, third.last_seq) == (2, 3)

@@ -74,9 +74,14 @@ def test_nothing_acknowledged_is_missing_after_kill_9_many_times_over(tmp_path: 
         for process in processes:
             process.kill()
         for process in processes:
-            out, _ = process.communicate(timeout=30)
-            lines = out.split("\n")[:-1]
+            # Not communicate(): it would pass by what readline() has read ahead.
+            assert process.stdout is not None
+            lines = process.stdout.read().split("\n")[:-1]
             acknowledged |= {id: int(seq) for seq, id in (line.split() for line in lines)}
+            process.wait(timeout=30)
+            process.stdout.close()
+            assert process.stderr is not None
+            process.stderr.close()
     with Recollect(url) as memory:
         session = memory.session("shared")
         rows = session.tail(1_000_000)
