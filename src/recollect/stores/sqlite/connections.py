@@ -75,12 +75,21 @@ class Connections:
                     self._writer = self._open_writer()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. One that a thread is reading with is closed by that thread."""
         with self._open_lock, self.write_lock:
-            for connection in (*self._readers, *([self._writer] if self._writer else [])):
-                connection.close()
-            self._readers.clear()
-            self._writer = None
+            writer, self._writer = self._writer, None
+            self._close_readers()
+            if writer is not None:
+                writer.close()
+
+    def _close_readers(self) -> None:
+        """Close what lies ready. Who takes a connection out of the deque owns it."""
+        while True:
+            try:
+                connection = self._readers.pop()
+            except IndexError:
+                return
+            connection.close()
 
     def forked(self) -> None:
         """In a child after a fork: the parent's connections must not be touched, not even closed; open anew."""
@@ -125,6 +134,8 @@ class Connections:
                     connection.rollback()
                 if len(self._readers) < MAX_READERS and self._writer is not None:
                     self._readers.append(connection)
+                    if self._writer is None:
+                        self._close_readers()
                 else:
                     connection.close()
 

@@ -68,7 +68,7 @@ class Expiry(Suite):
         assert await kit.contents("s") == []
 
     async def test_ttl_is_exact(self, kit: Kit) -> None:
-        """A session's `expires_at` is its creation plus its ttl, to the microsecond."""
+        """A session's `expires_at` is the instant at which it was made plus its ttl, to the microsecond."""
         created = kit.clock()
         await kit.append("s", "a", ttl=12.345678)
         await kit.append("for ever", "a")

@@ -191,6 +191,37 @@ class Records(Suite):
         await kit.append("s", "c")
         assert (await kit.there("s")).updated_at == first + timedelta(seconds=1)
 
+    async def test_imported_history_keeps_its_dates(self, kit: Kit) -> None:
+        """A new header's `created_at` is the earliest of its first messages, `updated_at` the latest, whatever their order."""
+        now = kit.clock()
+        early, late = now - timedelta(days=9), now - timedelta(days=2)
+        dates = (now - timedelta(days=5), late, early, now - timedelta(days=3))
+        await kit.append("s", *(kit.message("x", created_at=date) for date in dates), ttl=60)
+        header = await kit.there("s")
+        assert (header.created_at, header.updated_at) == (early, late)
+        assert header.expires_at == now + timedelta(seconds=60)
+        assert await kit.rows("sessions", SCOPE) == [header]
+        await kit.append("t", "x")
+        assert [row.id for row in await kit.rows("sessions", SCOPE, reverse=True)] == ["t", "s"]
+        await kit.append("s", kit.message("y", created_at=now - timedelta(days=20)))
+        header = await kit.there("s")
+        assert (header.created_at, header.updated_at) == (early, late)
+        await kit.append("s", kit.message("z", created_at=now - timedelta(days=1)))
+        header = await kit.there("s")
+        assert (header.created_at, header.updated_at) == (early, now - timedelta(days=1))
+
+    async def test_dates_to_come_count_as_now(self, kit: Kit) -> None:
+        """A message from a clock that runs ahead counts as activity of now, for the header's `created_at` and `updated_at`."""
+        now = kit.clock()
+        ahead = now + timedelta(hours=1)
+        await kit.append("s", kit.message("x", created_at=ahead))
+        header = await kit.there("s")
+        assert (header.created_at, header.updated_at) == (now, now)
+        assert (await kit.log("s"))[0].created_at == ahead
+        later = kit.clock.forward(60)
+        await kit.append("s", kit.message("y", created_at=ahead))
+        assert (await kit.there("s")).updated_at == later
+
     async def test_activity_is_writing_messages(self, kit: Kit) -> None:
         """`updated_at` moves with new messages; a repeated append, a Put and a Delete leave it."""
         message = kit.message("a", id="a")
