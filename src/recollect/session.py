@@ -52,6 +52,7 @@ class AsyncSessionHandle:
     def __init__(self, memory: AsyncRecollect, id: str, user: str | None, lifetime: SessionDefaults) -> None:
         self._memory = memory
         self._id = check_id(id, "session")
+        self._partition = memory._base.session_partition(self._id)
         self._user = None if user is None else check_id(user, "user")
         self._defaults = SessionDefaults(user_id=self._user, ttl=lifetime.ttl, sliding=lifetime.sliding)
 
@@ -95,9 +96,7 @@ class AsyncSessionHandle:
         if not rows:
             return Appended()
         terms = [" ".join(analyze(row.text)) for row in rows]
-        (result,) = await base.store.commit(
-            base.session_partition(self._id), (Append(rows=rows, terms=terms, session=self._defaults),)
-        )
+        (result,) = await base.store.commit(self._partition, (Append(rows=rows, terms=terms, session=self._defaults),))
         assert isinstance(result, Appended)
         return result
 
@@ -197,7 +196,7 @@ class AsyncSessionHandle:
         while rows := await base.messages(self._id, limit=1, reverse=True):
             self._owned(rows)
             delete = Delete(table="messages", seq=rows[0].seq)
-            (count,) = await base.store.commit(base.session_partition(self._id), (delete,))
+            (count,) = await base.store.commit(self._partition, (delete,))
             if count:
                 return rows[0]
         return None
@@ -300,7 +299,7 @@ class AsyncSessionHandle:
         if self._user is not None:
             await self._own_header(base)
         ops = (Delete(table="messages"), Delete(table="summaries"))
-        count, _ = await base.store.commit(base.session_partition(self._id), ops)
+        count, _ = await base.store.commit(self._partition, ops)
         assert isinstance(count, int)
         return count
 
@@ -309,5 +308,5 @@ class AsyncSessionHandle:
         base = await self._memory._ready()
         if self._user is not None:
             await self._own_header(base)
-        (count,) = await base.store.commit(base.session_partition(self._id), (Delete(),))
+        (count,) = await base.store.commit(self._partition, (Delete(),))
         return bool(count)

@@ -88,7 +88,7 @@ class Intake:
         return Message(
             _role(role, extra),
             content,
-            id=self._driver.new_id(),
+            id=self._driver.new_id(now),
             created_at=now,
             extra=extra,
             tokens=MESSAGE_TOKENS + self._count(content),
@@ -167,11 +167,14 @@ class Intake:
 
 
 _PLAIN = frozenset({"role", "content"})
+_CANONICAL = frozenset(ROLES.values())
 _NAMED = KNOWN | OURS
 _json_bytes: Callable[[Any], int] = lambda value: 0 if value is None else len(msgspec.json.encode(value))  # noqa: E731
 
 
 def _role(given: object, extra: dict[str, JSON]) -> str:
+    if type(given) is str and given in _CANONICAL and not extra:
+        return given
     role = ROLES.get(given) if isinstance(given, str) else None
     if role is None:
         raise InvalidInput(f"unknown role {given!r}: one of {', '.join(sorted(ROLES))}", field="role")

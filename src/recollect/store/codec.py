@@ -13,6 +13,7 @@ from recollect.model import JSON, Content, Part
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _EMPTY = "{}"
+_QUOTED_TIME = len('"2026-11-21T00:52:30.000001Z"')
 
 
 def dump_json(value: JSON) -> str:
@@ -56,6 +57,9 @@ def dump_time(instant: datetime) -> str:
     """ISO 8601 in UTC with six decimals, so that text order is time order: ``2026-11-21T00:52:30.000001Z``."""
     if instant.tzinfo is not UTC:
         instant = instant.astimezone(UTC)
+    quoted = _encode(instant)
+    if len(quoted) == _QUOTED_TIME:
+        return quoted[1:-1].decode()
     return instant.isoformat("T", "microseconds")[:26] + "Z"
 
 

@@ -36,11 +36,24 @@ class Driver(ABC):
 
     def __init__(self, clock: Clock = utc_now) -> None:
         self.now = clock
+        self._moment = (0, "00000000-0000-7")
 
-    def new_id(self) -> str:
-        """A UUID of version 7 (RFC 9562): ids made in one stretch of time lie together in an index."""
-        time, chance = f"{int(self.now().timestamp() * 1000) & 0xFFFFFFFFFFFF:012x}", urandom(10).hex()
-        return f"{time[:8]}-{time[8:]}-7{chance[1:4]}-{_VARIANT[chance[0]]}{chance[4:7]}-{chance[8:]}"
+    def new_id(self, now: datetime | None = None) -> str:
+        """A UUID of version 7 (RFC 9562): ids made in one stretch of time lie together in an index.
+
+        Parameters
+        ----------
+        now: the instant in it, if it is at hand.
+        """
+        instant = self.now() if now is None else now
+        milliseconds = int(instant.timestamp() * 1000) & 0xFFFFFFFFFFFF
+        known, moment = self._moment
+        if milliseconds != known:
+            digits = f"{milliseconds:012x}"
+            moment = f"{digits[:8]}-{digits[8:]}-7"
+            self._moment = (milliseconds, moment)
+        chance = urandom(10).hex()
+        return f"{moment}{chance[1:4]}-{_VARIANT[chance[0]]}{chance[4:7]}-{chance[8:]}"
 
     @abstractmethod
     async def run(self, call: Callable[..., T], *args: Any) -> T:

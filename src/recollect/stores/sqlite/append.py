@@ -26,13 +26,16 @@ UPDATE recollect_sessions SET message_count = message_count + ?, last_seq = ?, u
     first_message_at = ?, last_message_at = ?, time_ordered = ? WHERE session_no = ?
 """
 _NEXT = """
-SELECT session_no, last_seq, user_id, ttl, active_minute FROM recollect_sessions
+SELECT session_no, last_seq, user_id, ttl, updated_at, last_message_at FROM recollect_sessions
 WHERE scope = ? AND session_id = ? AND (expires_at IS NULL OR expires_at > ?)
 """
 _COUNT_ONE = """
-UPDATE recollect_sessions SET message_count = message_count + 1, last_seq = ?, updated_at = max(updated_at, ?),
-    time_ordered = time_ordered AND ? >= last_message_at, first_message_at = min(first_message_at, ?),
-    last_message_at = max(last_message_at, ?)
+UPDATE recollect_sessions SET message_count = message_count + 1, last_seq = ?, updated_at = ?, last_message_at = ?
+WHERE session_no = ? AND last_seq = ? AND user_id IS ? AND ttl IS ? AND updated_at = ? AND last_message_at = ?
+    AND scope = ? AND session_id = ? AND (expires_at IS NULL OR expires_at > ?)
+"""
+_UNCOUNT_ONE = """
+UPDATE recollect_sessions SET message_count = message_count - 1, last_seq = ?, updated_at = ?, last_message_at = ?
 WHERE session_no = ?
 """
 _MINUTE = "UPDATE recollect_sessions SET active_minute = ? WHERE session_no = ?"
@@ -80,33 +83,60 @@ class _Head:
         self.minute = minute
 
 
+Next = tuple[int, int, str | None, float | None, str, str]
+"""What the next append has to know of a header: session_no, last_seq, user_id, ttl, updated_at, last_message_at."""
+
+NEXTS = 4096
+"""Headers remembered; each is some 500 bytes."""
+
+
 def append_next(work: Work, op: Append) -> Appended | None:
-    """The short way for one new message to a session that is there.
+    """The short way for one new message, the latest by its time too, to a session that has messages.
+
+    What is remembered of the header saves reading it: the update holds only if all of that is still so, whatever
+    other processes or a rollback have done meanwhile.
 
     None, with nothing done, where the long way is needed: no session, another owner, an id that is there already.
     """
-    head = work.execute(_NEXT, (work.scope, work.id, work.now)).fetchone()
-    if head is None:
-        return None
-    number, last, owner, ttl, minute = head
+    known: Next | None = work.nexts.get(work.partition)
+    if known is not None:
+        appended = _append_behind(work, op, known)
+        if appended is not None:
+            return appended
+        del work.nexts[work.partition]
+    read: Next | None = work.execute(_NEXT, (work.scope, work.id, work.now)).fetchone()
+    return None if read is None or read == known else _append_behind(work, op, read)
+
+
+def _append_behind(work: Work, op: Append, head: Next) -> Appended | None:
+    number, last, owner, ttl, updated, latest = head
     wanted = op.session.user_id
     if (wanted is not None and wanted != owner) or last >= MAX_SEQ:
         return None
     seq = last + 1
     stored = op.rows[0].replace(seq=seq, session_id=work.id, user_id=owner)
     values = message_values(stored)
-    row = (number << 32 | seq, work.scope, number, work.id, seq, *values, index.encode(op.terms[0]))
-    if not work.execute(_INSERT_NEW, row).rowcount:
+    created: str = values[_CREATED]
+    if not (latest and latest <= created <= work.now):
         return None
-    created = values[_CREATED]
-    active = min(created, work.now)
-    work.execute(_COUNT_ONE, (seq, active, created, created, created, number))
-    if active[:16] > minute:
-        work.execute(_MINUTE, (active[:16], number))
+    active = created if created > updated else updated
+    counted = (seq, active, created, number, last, owner, ttl, updated, latest, work.scope, work.id, work.now)
+    if not work.write(_COUNT_ONE, counted).rowcount:
+        return None
+    row = (number << 32 | seq, work.scope, number, work.id, seq, *values, index.encode(op.terms[0]))
+    if not work.write(_INSERT_NEW, row).rowcount:
+        work.write(_UNCOUNT_ONE, (last, updated, latest, number))
+        return None
+    if active[:16] > updated[:16]:
+        work.write(_MINUTE, (active[:16], number))
     change = work.record("append", "messages", number, seq, seq)
-    work.index_due |= index.is_due(change, 1)
+    if not change % index.BATCH:
+        work.index_due = True
     if ttl is not None:
-        work.execute(_RENEW, (dump_time(work.instant + timedelta(seconds=ttl)), number))
+        work.write(_RENEW, (dump_time(work.instant + timedelta(seconds=ttl)), number))
+    if len(work.nexts) >= NEXTS:
+        work.nexts.clear()
+    work.nexts[work.partition] = (number, seq, owner, ttl, active, created)
     out = Appended((stored,))
     out.written = 1
     return out

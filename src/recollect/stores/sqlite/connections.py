@@ -23,8 +23,10 @@ PAGE_BYTES = 1024
 """Of a new file. An append changes five pages a little, and the log takes each of them whole: with SQLite's usual
 4096 bytes an append costs a quarter more."""
 
-CHECKPOINT_BYTES = 16 * 1024 * 1024
-"""The log is copied back into the file when it is this long: four times SQLite's default, a quarter of its stalls."""
+CHECKPOINT_BYTES = {"full": 1024 * 1024, "normal": 16 * 1024 * 1024}
+"""The log is copied back into the file when it is this long. With full durability it is short, so that it is soon written
+over rather than grown: a flush that also has to record a file's new length takes twice as long. Without a flush a
+commit, a long log means fewer stalls."""
 
 MAX_READERS = 16
 
@@ -145,23 +147,29 @@ class Connections:
         Waits are short and random: with SQLite's own growing ones the latest of many processes starves.
         """
         connection = self.writer
-        deadline = None
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+            self._begin_patiently(connection)
+
+    def _begin_patiently(self, connection: sqlite3.Connection) -> None:
+        deadline = time.monotonic() + self._busy_timeout
         pause = 0.0005
         while True:
+            time.sleep(random.uniform(0, pause))
+            pause = min(pause * 1.5, 0.02)
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 return
             except sqlite3.OperationalError as error:
                 if not _is_busy(error):
                     raise
-                now = time.monotonic()
-                deadline = deadline or now + self._busy_timeout
-                if now >= deadline:
+                if time.monotonic() >= deadline:
                     raise Unavailable(
                         f"another process held {self.shown} for {self._busy_timeout:g} s (busy_timeout)"
                     ) from error
-                time.sleep(random.uniform(0, pause))
-                pause = min(pause * 1.5, 0.02)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -230,7 +238,7 @@ class Connections:
             if self._synchronous == "full":
                 connection.execute("PRAGMA fullfsync = 1")
             (page,) = connection.execute("PRAGMA page_size").fetchone()
-            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BYTES // page}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BYTES[self._synchronous] // page}")
             connection.execute("PRAGMA journal_size_limit = 67108864")
             connection.execute("PRAGMA secure_delete = 1")
             connection.execute("PRAGMA temp_store = MEMORY")
