@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
+Begin = Callable[[list[Any]], Callable[[], list[Any]]]
 
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
@@ -59,17 +60,21 @@ class Driver(ABC):
     async def run(self, call: Callable[..., T], *args: Any) -> T:
         """Call something that blocks. Once it has begun it ends, even if the waiting task is cancelled."""
 
-    def batched(self, call: Callable[[list[Any]], list[Any]]) -> Callable[[Any], Awaitable[Any]]:
+    def batched(self, begin: Begin) -> Callable[[Any], Awaitable[Any]]:
         """A function of one item over a call of many: what waits while a call runs goes into the next one together.
 
         Parameters
         ----------
-        call: takes items in the order they came, gives an outcome for each. An outcome that is an exception is raised
+        begin: takes items in the order they came, and begins with them: what must not block. It gives the function that
+            ends it, where blocking is allowed, with an outcome for each item. An outcome that is an exception is raised
             to whoever gave the item.
         """
 
         async def alone(item: Any) -> Any:
-            return _outcome((await self.run(call, [item]))[0])
+            (outcome,) = await self.run(begin([item]))
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome
 
         return alone
 
@@ -79,12 +84,6 @@ class Driver(ABC):
 
     def close(self) -> None:
         """Let go of threads."""
-
-
-def _outcome(outcome: Any) -> Any:
-    if isinstance(outcome, BaseException):
-        raise outcome
-    return outcome
 
 
 class BlockingDriver(Driver):

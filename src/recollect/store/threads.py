@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from recollect.store.driver import Clock, Driver, utc_now
+from recollect.store.driver import Begin, Clock, Driver, utc_now
 
 T = TypeVar("T")
-_Job = tuple["asyncio.Future[Any] | None", Callable[..., Any], tuple[Any, ...]]
+_Job = tuple["asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]]
 
 
 class AsyncDriver(Driver):
@@ -31,6 +31,7 @@ class AsyncDriver(Driver):
         self._limit = threads
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._batches: list[_Batch] = []
         self._idle = 0
         self._closed = False
         self._lock = threading.Lock()
@@ -40,8 +41,10 @@ class AsyncDriver(Driver):
         self._start((future, call, args))
         return await future
 
-    def batched(self, call: Callable[[list[Any]], list[Any]]) -> Callable[[Any], Awaitable[Any]]:
-        return _Batch(call, self._start).run
+    def batched(self, begin: Begin) -> Callable[[Any], Awaitable[Any]]:
+        batch = _Batch(begin)
+        self._batches.append(batch)
+        return batch.run
 
     def _start(self, job: _Job) -> None:
         self._queue.put(job)
@@ -62,18 +65,13 @@ class AsyncDriver(Driver):
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
             future, call, args = job
-            if future is None:
-                call(*args)
-            elif not future.cancelled():
+            if not future.cancelled():
                 result, error = None, None
                 try:
                     result = call(*args)
                 except BaseException as caught:
                     error = caught
-                try:
-                    future.get_loop().call_soon_threadsafe(_settle, future, result, error)
-                except RuntimeError:
-                    pass  # the loop is closed: nobody waits any more
+                _soon(future.get_loop(), _settle, future, result, error)
             del job, future, call, args
             with self._lock:
                 self._idle += 1
@@ -82,6 +80,9 @@ class AsyncDriver(Driver):
         with self._lock:
             self._closed = True
             threads, self._threads = self._threads, []
+            batches, self._batches = self._batches, []
+        for batch in batches:
+            batch.close()
         for _ in threads:
             self._queue.put(None)
         for thread in threads:
@@ -90,52 +91,115 @@ class AsyncDriver(Driver):
 
 
 class _Batch:
-    """Items from any loop, handed in batches to one thread at a time.
+    """Items from any loop, handled in batches: begun in place when the loop has nothing more to hand in, ended by a
+    thread of their own.
+
+    That thread is not one of the driver's workers: those may all be waiting for what the batch holds.
 
     Parameters
     ----------
-    call: handles a batch. start: gives a job to a worker thread.
+    begin: see `Driver.batched`.
     """
 
-    def __init__(self, call: Callable[[list[Any]], list[Any]], start: Callable[[_Job], None]) -> None:
-        self._call = call
-        self._start = start
+    def __init__(self, begin: Begin) -> None:
+        self._begin = begin
         self._lock = threading.Lock()
-        self._waiting: list[tuple[asyncio.Future[Any], Any]] = []
-        self._running = False
+        self._waiting: list[_Waiting] = []
+        self._turn_of: asyncio.AbstractEventLoop | None = None
+        self._ends: SimpleQueue[tuple[Callable[[], list[Any]], list[_Waiting]] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._closed = False
 
     async def run(self, item: Any) -> Any:
         """Wait for a batch with this item in it; its outcome."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
         with self._lock:
             self._waiting.append((future, item))
-            start, self._running = not self._running, True
-        if start:
-            self._start((None, self._work, ()))
+            mine = self._turn_of is None or self._turn_of.is_closed()
+            if mine:
+                self._turn_of = loop
+        if mine:
+            loop.call_soon(self._turn)
         return await future
 
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                batch, self._waiting = self._waiting, []
-                if not batch:
-                    self._running = False
-                    return
-            batch = [pair for pair in batch if not pair[0].cancelled()]
+    def close(self) -> None:
+        """End the thread, behind what it still has to end."""
+        with self._lock:
+            self._closed = True
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._ends.put(None)
+            if thread is not threading.current_thread():
+                thread.join()
+
+    def _turn(self) -> None:
+        """Begin a batch of all that waits, on a loop's own thread."""
+        with self._lock:
+            batch = [pair for pair in self._waiting if not pair[0].cancelled()]
+            self._waiting = []
             if not batch:
-                continue
+                self._turn_of = None
+                return
+        try:
+            end = self._begin([item for _, item in batch])
+        except BaseException as error:
+            failed: BaseException = error
+
+            def end() -> list[Any]:
+                return [failed] * len(batch)
+
+        self._ends.put((end, batch))
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="recollect-batch", daemon=True)
+                self._thread.start()
+            if self._closed:  # of a call under way: its thread ends with it
+                self._ends.put(None)
+                self._thread = None
+
+    def _work(self) -> None:
+        while (job := self._ends.get()) is not None:
+            end, batch = job
             try:
-                outcomes = self._call([item for _, item in batch])
+                outcomes = end()
             except BaseException as error:
                 outcomes = [error] * len(batch)
             by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
             for (future, _), outcome in zip(batch, outcomes, strict=True):
                 by_loop.setdefault(future.get_loop(), []).append((future, outcome))
             for loop, settled in by_loop.items():
-                try:
-                    loop.call_soon_threadsafe(_settle_all, settled)
-                except RuntimeError:
-                    pass  # the loop is closed: nobody waits any more
+                _soon(loop, _settle_all, settled)
+            self._next_turn(list(by_loop))
+            del job, end, batch, outcomes, by_loop
+
+    def _next_turn(self, loops: list[asyncio.AbstractEventLoop]) -> None:
+        """Let a loop that is still running begin the next batch."""
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._turn_of = None
+                    return
+                loops.append(self._waiting[0][0].get_loop())
+            for loop in loops:
+                self._turn_of = loop
+                if _soon(loop, self._turn):
+                    return
+            with self._lock:  # nobody waits any more on a loop that is closed
+                self._waiting = [pair for pair in self._waiting if not pair[0].get_loop().is_closed()]
+            loops = []
+
+
+_Waiting = tuple["asyncio.Future[Any]", Any]
+
+
+def _soon(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *args: Any) -> bool:
+    """Whether a loop could be told; a closed one has nobody who waits."""
+    try:
+        loop.call_soon_threadsafe(call, *args)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _settle_all(settled: list[tuple[asyncio.Future[Any], Any]]) -> None:

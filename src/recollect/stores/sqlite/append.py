@@ -177,6 +177,7 @@ def _head(work: Work, op: Append) -> _Head:
 
 def adopt(work: Work, number: int, owner: str | None) -> None:
     """Change the owner of a session, and of all its messages."""
+    work.unbounded()
     work.execute(_ADOPT, (owner, number))
     work.execute(_ADOPT_MESSAGES, (owner, number << 32, number << 32 | MAX_SEQ))
 

@@ -18,6 +18,7 @@ from recollect.stores._sql import (
 from recollect.stores.sqlite import index
 from recollect.stores.sqlite.append import Next, adopt, append, append_next
 from recollect.stores.sqlite.reads import get_preferences, get_session, live_count
+from recollect.stores.sqlite.writer import NotShort
 
 MAX_SEQ = 2**32 - 1
 
@@ -46,12 +47,12 @@ class Changes:
         self._cursor: sqlite3.Cursor | None = None
         self._index_due = False
 
-    def apply(self, connection: sqlite3.Connection, commit: Commit) -> list[Result]:
-        """All operations of one commit."""
+    def apply(self, connection: sqlite3.Connection, commit: Commit, *, short: bool = False) -> list[Result]:
+        """All operations of one commit. With `short` it raises `NotShort` before work that has no bound."""
         cursor = self._cursor
         if cursor is None or cursor.connection is not connection:
             cursor = self._cursor = connection.cursor()
-        work = Work(cursor, commit.partition, self._now(), self._nexts)
+        work = Work(cursor, commit.partition, self._now(), self._nexts, short)
         results = [work.do(op) for op in commit.ops]
         if work.index_due:
             self._index_due = True
@@ -70,10 +71,16 @@ class Work:
     Parameters
     ----------
     cursor: for statements whose rows nobody reads. A new one for each, as `execute` makes, costs a quarter of a write.
+    short: whether `NotShort` is raised before work without a bound.
     """
 
     def __init__(
-        self, cursor: sqlite3.Cursor, partition: Partition, now: datetime, nexts: dict[Partition, Next]
+        self,
+        cursor: sqlite3.Cursor,
+        partition: Partition,
+        now: datetime,
+        nexts: dict[Partition, Next],
+        short: bool,
     ) -> None:
         self.connection = cursor.connection
         self.execute = self.connection.execute
@@ -81,6 +88,7 @@ class Work:
         self.partition = partition
         self.scope, self.kind, self.id = partition
         self.nexts = nexts
+        self._short = short
         self.instant = now
         self.index_due = False
         self.now = dump_time(now)
@@ -92,10 +100,16 @@ class Work:
             return self.put(op)
         return self.delete(op)
 
+    def unbounded(self) -> None:
+        """Say that what comes next touches any number of rows."""
+        if self._short:
+            raise NotShort
+
     def header(self) -> tuple[Any, ...] | None:
         """The live header's row of `_HEADER`; an expired session is removed on the way."""
         row: tuple[Any, ...] | None = self.execute(_HEADER, (self.scope, self.id)).fetchone()
         if row is not None and row[4] is not None and row[4] <= self.now:
+            self.unbounded()
             remove_session(self.connection, row[0])
             self.record("delete", "sessions", row[0])
             return None

@@ -60,7 +60,7 @@ class Connections:
 
     def _reset(self) -> None:
         self._open_lock = threading.Lock()
-        self.write_lock = threading.RLock()
+        self.write_lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self._readers: deque[sqlite3.Connection] = deque()
 
@@ -146,13 +146,18 @@ class Connections:
 
         Waits are short and random: with SQLite's own growing ones the latest of many processes starves.
         """
-        connection = self.writer
+        if not self.begin_now():
+            self._begin_patiently(self.writer)
+
+    def begin_now(self) -> bool:
+        """Begin a writing transaction; False if another process is writing."""
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            self.writer.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             if not _is_busy(error):
                 raise
-            self._begin_patiently(connection)
+            return False
+        return True
 
     def _begin_patiently(self, connection: sqlite3.Connection) -> None:
         deadline = time.monotonic() + self._busy_timeout

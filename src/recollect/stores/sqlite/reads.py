@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from datetime import datetime
+from time import perf_counter
 from typing import Any
 
 from recollect.errors import Unsupported
@@ -38,6 +40,36 @@ _LOG = (
 )
 _LOG_UP = f"{_LOG} ORDER BY m.position LIMIT :limit"
 _LOG_DOWN = f"{_LOG} ORDER BY m.position DESC LIMIT :limit"
+
+
+SHORT = 0.001
+"""Seconds that a read may take in an event loop's thread: some hundreds of usual messages."""
+
+LOGS = frozenset({"messages", "system_messages", "messages_by_id"})
+"""Paths within one session: what a page of them costs depends on its own size only."""
+
+Decode = Callable[[sqlite3.Cursor], list[Message]]
+
+
+class NotShort(Exception):
+    """A read turned out to be long."""
+
+
+def all_messages(rows: sqlite3.Cursor) -> list[Message]:
+    """The messages of all rows."""
+    return list(map(message_of, rows))
+
+
+def few_messages(rows: sqlite3.Cursor) -> list[Message]:
+    """The messages of all rows; `NotShort` if that takes longer than `SHORT`."""
+    end = perf_counter() + SHORT
+    found = []
+    for row in rows:
+        found.append(message_of(row))
+        if perf_counter() > end:
+            rows.close()
+            raise NotShort
+    return found
 
 
 def get(connection: sqlite3.Connection, table: str, key: Key, now: str) -> Row | None:
@@ -95,6 +127,7 @@ def log(
     limit: int,
     reverse: bool,
     now: str,
+    decode: Decode = all_messages,
     extra: str = "",
     **more: Any,
 ) -> list[Message]:
@@ -113,7 +146,7 @@ def log(
         **more,
     }
     if since is None and until is None and not extra:
-        return list(map(message_of, connection.execute(_LOG_DOWN if reverse else _LOG_UP, values)))
+        return decode(connection.execute(_LOG_DOWN if reverse else _LOG_UP, values))
     conditions = extra
     if since is not None:
         values["since"] = dump_time(since)
@@ -124,8 +157,7 @@ def log(
     if since is not None or until is not None:
         _narrow(connection, values)
     order = "DESC" if reverse else "ASC"
-    rows = connection.execute(f"{_LOG}{conditions} ORDER BY m.position {order} LIMIT :limit", values)
-    return list(map(message_of, rows))
+    return decode(connection.execute(f"{_LOG}{conditions} ORDER BY m.position {order} LIMIT :limit", values))
 
 
 def _narrow(connection: sqlite3.Connection, values: dict[str, Any]) -> None:
@@ -155,18 +187,24 @@ def query(
     limit: int,
     reverse: bool,
     now: str,
+    decode: Decode = all_messages,
 ) -> list[Any]:
-    """A page of a declared path."""
+    """A page of a declared path.
+
+    Parameters
+    ----------
+    decode: makes messages of the rows, where the path is one of `LOGS`.
+    """
     if path == "messages":
-        return log(connection, hash, after, before, since, until, limit, reverse, now)
+        return log(connection, hash, after, before, since, until, limit, reverse, now, decode)
     if path == "system_messages":
         only = " AND m.role = 'system' AND m.position IN (SELECT (x.session_no << 32) + x.seq FROM recollect_messages"
         only += " AS x WHERE x.session_no = s.session_no AND x.role = 'system')"
-        return log(connection, hash, after, before, since, until, limit, reverse, now, only)
+        return log(connection, hash, after, before, since, until, limit, reverse, now, decode, only)
     if path == "messages_by_id":
         only = " AND m.position = (SELECT x.position FROM recollect_messages AS x"
         only += " WHERE x.session_no = s.session_no AND x.id = :message_id)"
-        return log(connection, hash, after, before, since, until, limit, reverse, now, only, message_id=hash[2])
+        return log(connection, hash, after, before, since, until, limit, reverse, now, decode, only, message_id=hash[2])
     if path == "messages_by_user":
         return messages_by_user(connection, hash, after, before, since, until, limit, reverse, now)
     if path in ("sessions", "sessions_by_user"):

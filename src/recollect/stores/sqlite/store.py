@@ -77,9 +77,12 @@ class SQLiteStore(Store):
 
     async def open(self, driver: Driver) -> None:
         self.driver = driver
+        # A short read of a file takes less time than the hop to a thread and back, and waits for no writer. In memory
+        # the one connection may be another thread's just then.
+        self._in_place = not driver.blocking and self._connections.path is not None
         changes = Changes(driver)
         self._writer = Writer(self._connections, changes.apply, changes.finish)
-        self._write = driver.batched(self._writer.run)
+        self._write = driver.batched(self._writer.begin)
         await driver.run(self._connections.open)
 
     async def close(self) -> None:
@@ -109,7 +112,7 @@ class SQLiteStore(Store):
         return found
 
     async def get(self, table: str, key: Key) -> Row | None:
-        return await self.driver.run(self._get, table, key)
+        return self._get(table, key) if self._in_place else await self.driver.run(self._get, table, key)
 
     def _get(self, table: str, key: Key) -> Row | None:
         with self._connections.reading() as connection:
@@ -127,6 +130,11 @@ class SQLiteStore(Store):
         limit: int,
         reverse: bool = False,
     ) -> Sequence[Any]:
+        if self._in_place and path in reads.LOGS:
+            try:
+                return self._query(path, hash, after, before, since, until, limit, reverse, reads.few_messages)
+            except reads.NotShort:
+                pass
         return await self.driver.run(self._query, path, hash, after, before, since, until, limit, reverse)
 
     def _query(
@@ -139,9 +147,10 @@ class SQLiteStore(Store):
         until: datetime | None,
         limit: int,
         reverse: bool,
+        decode: reads.Decode = reads.all_messages,
     ) -> list[Any]:
         with self._connections.reading() as connection:
-            return reads.query(connection, path, hash, after, before, since, until, limit, reverse, self._now())
+            return reads.query(connection, path, hash, after, before, since, until, limit, reverse, self._now(), decode)
 
     async def search(
         self,
