@@ -4,9 +4,10 @@ from recollect.blocking import Recollect, SessionHandle, UserHandle, UserPrefere
 from recollect.client import AsyncRecollect
 from recollect.connect import connect
 from recollect.core.context import Context, Dropped, Section
+from recollect.core.lines import LineError
 from recollect.core.records import UNSET, Unset, merge_patch
 from recollect.core.tokens import TokenCounter, estimate_tokens, tiktoken_counter
-from recollect.core.transfer import ImportReport, LineError
+from recollect.core.transfer import ImportReport
 from recollect.errors import (
     ConfigError,
     Conflict,

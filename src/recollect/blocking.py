@@ -161,8 +161,11 @@ class Recollect:
         *,
         on_error: OnError = "stop",
         progress: Progress | None = None,
+        second_process: bool = False,
     ) -> ImportReport:
-        return drive(self._twin.import_lines(lines, on_error=on_error, progress=progress))
+        return drive(
+            self._twin.import_lines(lines, on_error=on_error, progress=progress, second_process=second_process)
+        )
 
     @_as(AsyncRecollect.export_lines)
     def export_lines(self, *, session: str | None = None, user: str | None = None) -> Iterator[dict[str, JSON]]:

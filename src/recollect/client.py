@@ -14,8 +14,16 @@ from recollect.core.pages import page_of_sessions
 from recollect.core.search import search
 from recollect.core.statistics import total_stats
 from recollect.core.tokens import TokenCounter
-from recollect.core.transfer import ImportReport, OnError, Progress, export_lines, import_lines
-from recollect.errors import ConfigError
+from recollect.core.transfer import (
+    ImportReport,
+    OnError,
+    Progress,
+    check_lines,
+    export_lines,
+    import_batches,
+    read_here,
+)
+from recollect.errors import ConfigError, InvalidInput
 from recollect.model import (
     JSON,
     Change,
@@ -251,6 +259,7 @@ class AsyncRecollect:
         *,
         on_error: OnError = "stop",
         progress: Progress | None = None,
+        second_process: bool = False,
     ) -> ImportReport:
         """Append messages from JSON Lines, or dicts of the same form; see `docs/how-to/import-export.md`.
 
@@ -260,10 +269,24 @@ class AsyncRecollect:
         on_error: ``stop`` raises `InvalidInput` with the line's number (what stands before it is imported);
             ``skip`` goes on and reports it.
         progress: called after each batch with the lines and bytes read so far.
+        second_process: read the lines, which are bytes then, in a process of their own while this one writes: nearly twice
+            as fast for many. Only without a token counter or a clock of your own, which it would not know.
 
         Safe to repeat: a line without an id gets one made from its number and the lines up to it.
         """
-        return await import_lines(await self._ready(), lines, on_error=on_error, progress=progress)
+        base = await self._ready()
+        check_lines(lines)
+        if not check_flag(second_process, "second_process"):
+            return await import_batches(base, read_here(base.intake, lines), on_error=on_error, progress=progress)
+        if base.given_count is not None or self._driver.now is not utc_now:
+            raise InvalidInput("a second process knows no counter and no clock of yours", field="second_process")
+        from recollect.parsing import ReadElsewhere
+
+        read = ReadElsewhere(lines, base.intake, base.store.capabilities.item_bytes)  # type: ignore[arg-type]
+        try:
+            return await import_batches(base, read, on_error=on_error, progress=progress)
+        finally:
+            await self._driver.run(read.close)
 
     async def export_lines(
         self, *, session: str | None = None, user: str | None = None

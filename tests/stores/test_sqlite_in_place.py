@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from recollect import AsyncRecollect, Message, Recollect, Unavailable
+from recollect import AsyncRecollect, Conflict, Message, Recollect, Unavailable
 from recollect.stores import _sql
-from recollect.stores.sqlite import reads, writer
+from recollect.stores.sqlite import changes, reads
 
 
 def say(content: str, **more: Any) -> dict[str, Any]:
@@ -58,13 +58,13 @@ def test_a_long_read_goes_to_a_thread(url: str, monkeypatch: pytest.MonkeyPatch,
 def test_long_work_is_not_done_on_the_loop(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Taking over a session with all its messages, a large append and a removal: each in a thread; order is kept."""
     where: list[tuple[bool, str]] = []
-    plain = writer.Writer._savepoint
+    plain = changes.Changes.apply
 
     def noted(self: Any, connection: Any, commit: Any, *, short: bool = False) -> Any:
         where.append((short, threading.current_thread().name))
         return plain(self, connection, commit, short=short)
 
-    monkeypatch.setattr(writer.Writer, "_savepoint", noted)
+    monkeypatch.setattr(changes.Changes, "apply", noted)
 
     async def main() -> list[Message]:
         async with AsyncRecollect(url) as memory:
@@ -153,3 +153,17 @@ def test_a_repeated_id_does_not_count(url: str) -> None:
         assert again.written == 0
         assert session.info() == before
         assert session.append(say("c"))[0].seq == 3
+
+
+def test_commits_that_fail_among_others(url: str) -> None:
+    """Of appends that are written together those that must be refused are, the others are there, numbered without a gap."""
+
+    async def main() -> tuple[list[Any], list[Message]]:
+        async with AsyncRecollect(url) as memory:
+            await memory.session("theirs", user="a").append(say("first"))
+            calls = [memory.session("theirs", user="ab"[i % 2]).append(say(str(i))) for i in range(10)]
+            return await asyncio.gather(*calls, return_exceptions=True), await memory.session("theirs").tail(20)
+
+    outcomes, rows = asyncio.run(main())
+    assert [isinstance(outcome, Conflict) for outcome in outcomes] == [False, True] * 5
+    assert [(row.seq, row.text) for row in rows] == [(1, "first"), (2, "0"), (3, "2"), (4, "4"), (5, "6"), (6, "8")]

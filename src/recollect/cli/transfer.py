@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
@@ -86,7 +87,10 @@ def _import_file(
     with closing(Source(name)) as source, bar(shell, "Importing", source.size, bytes=True) as shown:
         lines: Iterable[bytes | dict[str, Any]] = _with_defaults(source, defaults) if defaults else source
         report = memory.import_lines(
-            lines, on_error=on_error.value, progress=lambda read, _: shown.update(source.position(), read)
+            lines,
+            on_error=on_error.value,
+            progress=lambda read, _: shown.update(source.position(), read),
+            second_process=not defaults and (os.cpu_count() or 1) > 1,
         )
         source.check_whole()
         return report

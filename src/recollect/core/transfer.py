@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, field
 
 from recollect.core.base import Base
-from recollect.core.checks import check_id, check_json, check_optional_time
+from recollect.core.checks import check_id
+from recollect.core.lines import Batch, Line, LineError, Parser, Run
 from recollect.core.messages import KNOWN, OURS, Intake
-from recollect.errors import InvalidInput, LimitExceeded, RecollectError, Unavailable
+from recollect.errors import InvalidInput, RecollectError, Unavailable
 from recollect.model import JSON, Message, Session
-from recollect.recall.analyzer import analyze
-from recollect.store import Append, Commit, SessionDefaults
-from recollect.store.contract import Appended
+from recollect.store import Append, Appended, Commit, SessionDefaults
 
-BATCH_LINES = 10_000
-BATCH_BYTES = 8 * 1024 * 1024
-MAX_LINE_BYTES = 256 * 1024 * 1024
 PAGE = 500
 
-_decode = msgspec.json.Decoder().decode
-
-
-class LineError(Struct, frozen=True):
-    """A line that was not imported: its number, from 1, and why."""
-
-    line: int
-    reason: str
+Read = Callable[[], Batch | None]
+"""The next batch, None behind the last one. It may block."""
 
 
 class ImportReport(Struct, frozen=True, kw_only=True):
@@ -62,39 +50,19 @@ OnError = Literal["stop", "skip"]
 Progress = Callable[[int, int], None]
 
 
-class _Run:
-    """Lines of one session and user that follow each other, whatever of other sessions stands between them."""
-
-    def __init__(self, session: str, user: str | None) -> None:
-        self.session = session
-        self.user = user
-        self.rows: list[Message] = []
-        self.terms: list[str] = []
-        self.lines: list[int] = []
+def read_here(intake: Intake, lines: Iterable[Line]) -> Read:
+    """Read batches in this process."""
+    batches = Parser(intake).batches(iter(lines))
+    return lambda: next(batches, None)
 
 
-class _Batch:
-    def __init__(self) -> None:
-        self.runs: list[_Run] = []
-        self._last: dict[str, _Run] = {}
-
-    def add(self, session: str, user: str | None, message: Message, line: int) -> None:
-        run = self._last.get(session)
-        if run is None or run.user != user:
-            run = self._last[session] = _Run(session, user)
-            self.runs.append(run)
-        run.rows.append(message)
-        run.terms.append(" ".join(analyze(message.text)))
-        run.lines.append(line)
+def check_lines(lines: object) -> None:
+    """Refuse what is not an iterable of lines."""
+    if isinstance(lines, str | bytes | Mapping) or not isinstance(lines, Iterable):
+        raise InvalidInput(f"lines is an iterable of lines, not {type(lines).__name__}", field="lines")
 
 
-async def import_lines(
-    base: Base,
-    lines: Iterable[bytes | str | Mapping[str, JSON]],
-    *,
-    on_error: OnError,
-    progress: Progress | None,
-) -> ImportReport:
+async def import_batches(base: Base, read: Read, *, on_error: OnError, progress: Progress | None) -> ImportReport:
     """Append messages from JSON Lines.
 
     Each line is ``{"session", "user"?, "role", "content", "created_at"?, "id"?, "metadata"?, ...}``; further fields are
@@ -109,17 +77,16 @@ async def import_lines(
     """
     if on_error not in ("stop", "skip"):
         raise InvalidInput(f"on_error is stop or skip, not {on_error!r}", field="on_error")
-    if isinstance(lines, str | bytes | Mapping) or not isinstance(lines, Iterable):
-        raise InvalidInput(f"lines is an iterable of lines, not {type(lines).__name__}", field="lines")
     if progress is not None and not callable(progress):
         raise InvalidInput("progress is a function of lines and bytes", field="progress")
     report = _Report()
-    source = enumerate(lines, 1)
-    while True:
-        batch, failure, more = _read_batch(base.intake, source, report)
-        await _write(base, batch, report, on_error)
+    while (batch := await base.driver.run(read)) is not None:
+        report.lines += batch.lines
+        report.bytes += batch.bytes
+        await _write(base, batch.runs, report, on_error)
         if progress is not None:
             progress(report.lines, report.bytes)
+        failure = batch.failure
         if failure is not None and on_error == "stop":
             raise InvalidInput(
                 f"line {failure.line}: {failure.reason} ({_imported(report.written)})",
@@ -127,8 +94,7 @@ async def import_lines(
             )
         if failure is not None:
             report.fail(failure)
-        if not more:
-            return report.done()
+    return report.done()
 
 
 def _imported(count: int) -> str:
@@ -138,7 +104,6 @@ def _imported(count: int) -> str:
 class _Report:
     def __init__(self) -> None:
         self.lines = self.bytes = self.written = self.known = self.failed = 0
-        self.source = hashlib.blake2b(digest_size=8)
         self.sessions: set[str] = set()
         self.errors: list[LineError] = []
 
@@ -158,77 +123,18 @@ class _Report:
         )
 
 
-def _read_batch(
-    intake: Intake, source: Iterator[tuple[int, bytes | str | Mapping[str, JSON]]], report: _Report
-) -> tuple[_Batch, LineError | None, bool]:
-    """Up to a batch of good lines; ends early behind a bad one, so that what stands before it is written first."""
-    batch = _Batch()
-    size = count = 0
-    for number, line in islice(source, BATCH_LINES):
-        count += 1
-        report.lines += 1
-        length = len(line) if isinstance(line, bytes | str) else 0
-        report.bytes += length
-        size += length
-        try:
-            found = _parse(intake, line, number, report.source)
-        except (InvalidInput, LimitExceeded) as error:
-            return batch, LineError(number, str(error)), True
-        if found is not None:
-            batch.add(*found, number)
-        if size >= BATCH_BYTES:
-            return batch, None, True
-    return batch, None, count == BATCH_LINES
-
-
-def _parse(
-    intake: Intake, line: bytes | str | Mapping[str, JSON], number: int, source: hashlib.blake2b
-) -> tuple[str, str | None, Message] | None:
-    if isinstance(line, bytes | str):
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf") if isinstance(line, bytes) else line.removeprefix("\ufeff")
-        if not line.strip():
-            return None
-        if len(line) > MAX_LINE_BYTES:
-            raise InvalidInput(f"longer than {MAX_LINE_BYTES:,} bytes")
-        try:
-            fields: Any = _decode(line)
-        except (msgspec.DecodeError, UnicodeError) as error:
-            raise InvalidInput(f"not JSON: {error}") from error
-        except RecursionError as error:
-            raise InvalidInput("nested too deep") from error
-        raw = line if isinstance(line, bytes) else line.encode("utf-8", "surrogatepass")
-    elif isinstance(line, Mapping):
-        fields = check_json(line, "line")
-        raw = msgspec.json.encode(fields)
-    else:
-        raise InvalidInput(f"a line is text, bytes or a dict, not {type(line).__name__}", field="line")
-    if not isinstance(fields, dict):
-        raise InvalidInput(f"a line is an object, not {type(fields).__name__}")
-    session = fields.pop("session") if "session" in fields else fields.get("session_id")
-    user = fields.pop("user") if "user" in fields else fields.get("user_id")
-    session_id = check_id(session, "session")
-    user_id = None if user is None else check_id(user, "user")
-    source.update(raw.strip() + b"\n")
-    if fields.get("id") is None:
-        fields["id"] = f"line-{number:08}-{source.copy().hexdigest()}"
-    expires = check_optional_time(fields.pop("expires_at", None), "expires_at")
-    message = intake.accept(fields)
-    return session_id, user_id, message if expires is None else message.replace(expires_at=expires)
-
-
-async def _write(base: Base, batch: _Batch, report: _Report, on_error: OnError) -> None:
+async def _write(base: Base, runs: list[Run], report: _Report, on_error: OnError) -> None:
     commits = [
         Commit(
             base.session_partition(run.session),
             [Append(rows=run.rows, terms=run.terms, session=SessionDefaults(user_id=run.user))],
         )
-        for run in batch.runs
+        for run in runs
     ]
     if not commits:
         return
     outcomes = await base.store.commit_many(commits)
-    for run, outcome in zip(batch.runs, outcomes, strict=True):
+    for run, outcome in zip(runs, outcomes, strict=True):
         if isinstance(outcome, RecollectError):
             if isinstance(outcome, Unavailable):
                 raise outcome

@@ -21,7 +21,7 @@ _NEW_HEADER = """
 INSERT INTO recollect_sessions (scope, session_id, user_id, created_at, updated_at, active_minute, expires_at, ttl)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
-_COUNT_UP = """
+COUNT_UP = """
 UPDATE recollect_sessions SET message_count = message_count + ?, last_seq = ?, updated_at = ?,
     first_message_at = ?, last_message_at = ?, time_ordered = ? WHERE session_no = ?
 """
@@ -38,7 +38,7 @@ _UNCOUNT_ONE = """
 UPDATE recollect_sessions SET message_count = message_count - 1, last_seq = ?, updated_at = ?, last_message_at = ?
 WHERE session_no = ?
 """
-_MINUTE = "UPDATE recollect_sessions SET active_minute = ? WHERE session_no = ?"
+MINUTE = "UPDATE recollect_sessions SET active_minute = ? WHERE session_no = ?"
 _RENEW = "UPDATE recollect_sessions SET expires_at = ? WHERE session_no = ?"
 _ADOPT = "UPDATE recollect_sessions SET user_id = ? WHERE session_no = ?"
 _ADOPT_MESSAGES = "UPDATE recollect_messages SET user_id = ? WHERE position BETWEEN ? AND ?"
@@ -47,15 +47,19 @@ INSERT INTO recollect_messages (position, scope, session_no, session_id, seq, id
     user_id, metadata, tool_calls, tool_call_id, extra, created_at, expires_at, tokens, terms)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_INSERT_NEW = f"{_INSERT} ON CONFLICT (session_no, id) DO NOTHING"
+INSERT_NEW = f"{_INSERT} ON CONFLICT (session_no, id) DO NOTHING"
 _CREATED = 10
 """Where `message_values` has ``created_at``."""
 _BY_ID = f"SELECT expires_at, position, {MESSAGE_COLUMNS} FROM recollect_messages WHERE session_no = ? AND id = ?"
-_IDS_AT_ONCE = 200
-_IDS = f"SELECT id FROM recollect_messages WHERE session_no = ? AND id IN ({', '.join('?' * _IDS_AT_ONCE)})"
+_IDS_AT_ONCE = (4, 32, 256)
+"""Few statements for any number of ids: the last one is repeated up to the next of these."""
+_IDS = {
+    size: f"SELECT id FROM recollect_messages WHERE session_no = ? AND id IN ({', '.join('?' * size)})"
+    for size in _IDS_AT_ONCE
+}
 
 
-class _Head:
+class Head:
     """What an append reads of the header and writes back."""
 
     __slots__ = ("earliest", "last", "latest", "minute", "number", "ordered", "owner", "ttl", "updated")
@@ -124,11 +128,11 @@ def _append_behind(work: Work, op: Append, head: Next) -> Appended | None:
     if not work.write(_COUNT_ONE, counted).rowcount:
         return None
     row = (number << 32 | seq, work.scope, number, work.id, seq, *values, index.encode(op.terms[0]))
-    if not work.write(_INSERT_NEW, row).rowcount:
+    if not work.write(INSERT_NEW, row).rowcount:
         work.write(_UNCOUNT_ONE, (last, updated, latest, number))
         return None
     if active[:16] > updated[:16]:
-        work.write(_MINUTE, (active[:16], number))
+        work.write(MINUTE, (active[:16], number))
     change = work.record("append", "messages", number, seq, seq)
     if not change % index.BATCH:
         work.index_due = True
@@ -149,11 +153,11 @@ def append(work: Work, op: Append) -> Appended:
     out = _write(work, head, op.rows, op.terms)
     if out.written:
         work.execute(
-            _COUNT_UP,
+            COUNT_UP,
             (out.written, head.last, head.updated, head.earliest, head.latest, head.ordered, head.number),
         )
         if head.updated[:16] != head.minute:
-            work.execute(_MINUTE, (head.updated[:16], head.number))
+            work.execute(MINUTE, (head.updated[:16], head.number))
         change = work.record("append", "messages", head.number, before + 1, head.last)
         work.index_due |= index.is_due(change, out.written)
     if head.ttl is not None:
@@ -161,7 +165,7 @@ def append(work: Work, op: Append) -> Appended:
     return out
 
 
-def _head(work: Work, op: Append) -> _Head:
+def _head(work: Work, op: Append) -> Head:
     row = work.header()
     wanted = op.session.user_id
     if row is None:
@@ -172,7 +176,7 @@ def _head(work: Work, op: Append) -> _Head:
         adopt(work, number, owner)
     elif wanted is not None and owner != wanted:
         raise Conflict(f"session {work.id!r} belongs to another user")
-    return _Head(number, owner, last, updated, ttl, earliest, latest, ordered, minute)
+    return Head(number, owner, last, updated, ttl, earliest, latest, ordered, minute)
 
 
 def adopt(work: Work, number: int, owner: str | None) -> None:
@@ -182,7 +186,7 @@ def adopt(work: Work, number: int, owner: str | None) -> None:
     work.execute(_ADOPT_MESSAGES, (owner, number << 32, number << 32 | MAX_SEQ))
 
 
-def _new_head(work: Work, op: Append) -> _Head:
+def _new_head(work: Work, op: Append) -> Head:
     defaults = op.session
     ttl = defaults.ttl
     begun = min([work.now, *(dump_time(row.created_at) for row in op.rows if row.created_at is not None)])
@@ -192,30 +196,33 @@ def _new_head(work: Work, op: Append) -> _Head:
     values = (work.scope, work.id, defaults.user_id, begun, begun, minute, expires, sliding)
     number = work.execute(_NEW_HEADER, values).lastrowid
     assert number is not None
-    return _Head(number, defaults.user_id, 0, begun, sliding, "9", "", 1, minute)
+    return Head(number, defaults.user_id, 0, begun, sliding, "9", "", 1, minute)
 
 
-def _row(work: Work, head: _Head, message: Message, terms: str) -> tuple[Message, tuple[Any, ...]]:
-    """The message under the next number, and its columns."""
+def numbered(
+    scope: str, session: str, head: Head, message: Message, terms: str, now: str
+) -> tuple[Message, tuple[Any, ...]]:
+    """The message under the header's next number, and its row; the header is counted on."""
     seq = head.last + 1
     if seq > MAX_SEQ:
         raise LimitExceeded(f"a session holds at most {MAX_SEQ:,} messages")
-    stored = message.replace(seq=seq, session_id=work.id, user_id=head.owner)
+    stored = message.replace(seq=seq, session_id=session, user_id=head.owner)
     values = message_values(stored)
-    return stored, (head.number << 32 | seq, work.scope, head.number, work.id, seq, *values, index.encode(terms))
-
-
-def _count(head: _Head, created: str, now: str) -> None:
-    head.last += 1
+    created: str = values[_CREATED]
+    head.last = seq
     if created < head.latest:
         head.ordered = 0
     else:
         head.latest = created
-    head.earliest = min(head.earliest, created)
-    head.updated = max(head.updated, min(created, now))
+    if created < head.earliest:
+        head.earliest = created
+    active = created if created < now else now
+    if active > head.updated:
+        head.updated = active
+    return stored, (head.number << 32 | seq, scope, head.number, session, seq, *values, index.encode(terms))
 
 
-def _write(work: Work, head: _Head, messages: Sequence[Message], terms: Sequence[str]) -> Appended:
+def _write(work: Work, head: Head, messages: Sequence[Message], terms: Sequence[str]) -> Appended:
     taken = _taken_ids(work, head, messages) if head.last else set()
     out = Appended()
     rows = []
@@ -227,8 +234,7 @@ def _write(work: Work, head: _Head, messages: Sequence[Message], terms: Sequence
         if known is not None:
             out.append(known)
             continue
-        stored, row = _row(work, head, message, words)
-        _count(head, row[5 + _CREATED], work.now)
+        stored, row = numbered(work.scope, work.id, head, message, words, work.now)
         rows.append(row)
         fresh[message.id] = stored
         out.append(stored)
@@ -238,18 +244,19 @@ def _write(work: Work, head: _Head, messages: Sequence[Message], terms: Sequence
     return out
 
 
-def _taken_ids(work: Work, head: _Head, messages: Sequence[Message]) -> set[str]:
+def _taken_ids(work: Work, head: Head, messages: Sequence[Message]) -> set[str]:
     """Which of the ids the session has already, those of expired messages among them."""
     ids = list({message.id for message in messages})
     taken: set[str] = set()
-    for start in range(0, len(ids), _IDS_AT_ONCE):
-        some = ids[start : start + _IDS_AT_ONCE]
-        some += some[-1:] * (_IDS_AT_ONCE - len(some))
-        taken.update(id for (id,) in work.execute(_IDS, (head.number, *some)))
+    for start in range(0, len(ids), _IDS_AT_ONCE[-1]):
+        some = ids[start : start + _IDS_AT_ONCE[-1]]
+        size = next(size for size in _IDS_AT_ONCE if size >= len(some))
+        some += some[-1:] * (size - len(some))
+        taken.update(id for (id,) in work.execute(_IDS[size], (head.number, *some)))
     return taken
 
 
-def _known(work: Work, head: _Head, id: str) -> Message | None:
+def _known(work: Work, head: Head, id: str) -> Message | None:
     """The live message with an id; an expired one is removed, for its id is free again."""
     expires, position, *columns = work.execute(_BY_ID, (head.number, id)).fetchone()
     if expires is None or expires > work.now:

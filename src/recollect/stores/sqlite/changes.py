@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +16,9 @@ from recollect.stores._sql import (
     SUMMARY_COLUMNS,
     summary_of,
 )
-from recollect.stores.sqlite import index
+from recollect.stores.sqlite import bulk, index
 from recollect.stores.sqlite.append import Next, adopt, append, append_next
 from recollect.stores.sqlite.reads import get_preferences, get_session, live_count
-from recollect.stores.sqlite.writer import NotShort
 
 MAX_SEQ = 2**32 - 1
 
@@ -31,6 +31,10 @@ _CHANGE = """
 INSERT INTO recollect_changes (scope, kind, table_name, partition_id, session_no, first_seq, last_seq, at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
+
+
+class NotShort(Exception):
+    """A commit turned out to be long work; nothing of it is kept."""
 
 
 class Changes:
@@ -57,6 +61,21 @@ class Changes:
         if work.index_due:
             self._index_due = True
         return results
+
+    def apply_many(self, connection: sqlite3.Connection, commits: Sequence[Commit]) -> list[list[Result]]:
+        """Many commits, each as `apply` does it; raises what one of them raises, to have all undone."""
+        if len(commits) >= bulk.LEAST:
+            connection.execute("SAVEPOINT bulk")
+            try:
+                results = bulk.append_all(connection, commits, self._now())
+            except bulk.Unusual:
+                connection.execute("ROLLBACK TO bulk")
+            else:
+                self._index_due = True
+                return [list(result) for result in results]
+            finally:
+                connection.execute("RELEASE bulk")
+        return [self.apply(connection, commit) for commit in commits]
 
     def finish(self, connection: sqlite3.Connection) -> None:
         """Before the transaction ends: what is done once for all its commits."""

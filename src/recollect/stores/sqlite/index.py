@@ -49,13 +49,14 @@ def is_due(change: int, rows: int) -> bool:
 
 
 def flush(connection: sqlite3.Connection) -> None:
-    """Move what has gathered into FTS5."""
+    """Move what has gathered into FTS5, by ascending position: at each step back FTS5 writes out what it has so far."""
     newest = connection.execute("SELECT max(id) FROM recollect_changes").fetchone()[0] or 0
     indexed = _meta(connection, "indexed_change")
     if newest == indexed:
         return
     moved = connection.execute(
-        f"INSERT INTO recollect_terms (rowid, terms) SELECT m.position, m.terms {_PENDING}", (indexed,)
+        f"INSERT INTO recollect_terms (rowid, terms) SELECT m.position, m.terms {_PENDING} ORDER BY m.position",
+        (indexed,),
     ).rowcount
     _set_meta(connection, "indexed_change", newest)
     if moved > 0:

@@ -80,8 +80,7 @@ class SQLiteStore(Store):
         # A short read of a file takes less time than the hop to a thread and back, and waits for no writer. In memory
         # the one connection may be another thread's just then.
         self._in_place = not driver.blocking and self._connections.path is not None
-        changes = Changes(driver)
-        self._writer = Writer(self._connections, changes.apply, changes.finish)
+        self._writer = Writer(self._connections, Changes(driver))
         self._write = driver.batched(self._writer.begin)
         await driver.run(self._connections.open)
 

@@ -1,8 +1,8 @@
 """Commits: queued by any thread, written by whichever holds the lock, many in one transaction.
 
 With full durability a transaction costs a disk flush. Threads that wait for the lock have their commits written by
-the one that holds it, in one transaction with one flush (group commit). Each commit stays atomic by itself: within the
-transaction it is a savepoint.
+the one that holds it, in one transaction with one flush (group commit). Each commit stays atomic by itself: if one of
+them fails, the transaction is undone and written again with a savepoint for each.
 
 An event loop's commits are written in two steps (`Writer.begin`): their statements at once, in the loop's own thread, as
 they take some 30 microseconds and a hop to another thread takes more; the flush, which takes a disk's time, in a thread.
@@ -14,10 +14,10 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
 
 from recollect.errors import RecollectError
 from recollect.store import Append, Commit, Delete, Result
+from recollect.stores.sqlite.changes import Changes
 from recollect.stores.sqlite.connections import Connections
 
 GROUP = 256
@@ -30,16 +30,8 @@ SHORT_BYTES = 64 * 1024
 Outcome = list[Result] | BaseException
 
 
-class NotShort(Exception):
-    """A commit turned out to be long work; nothing of it is kept."""
-
-
-class Apply(Protocol):
-    """Does what a commit says, inside a transaction; raises to have all of that commit undone."""
-
-    def __call__(self, connection: sqlite3.Connection, commit: Commit, /, *, short: bool = False) -> list[Result]:
-        """The commit's results. With `short` it raises `NotShort` rather than begin work without a bound."""
-        ...
+_OF_ONE = (RecollectError, UnicodeEncodeError)
+"""Errors that say something of one commit, not of the database."""
 
 
 class _Job:
@@ -55,14 +47,14 @@ class Writer:
 
     Parameters
     ----------
-    apply: does what a commit says.
-    finish: is called once before a transaction ends.
+    changes: does what commits say, inside a transaction.
     """
 
-    def __init__(self, connections: Connections, apply: Apply, finish: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(self, connections: Connections, changes: Changes) -> None:
         self._connections = connections
-        self._apply = apply
-        self._finish = finish
+        self._apply = changes.apply
+        self._apply_many = changes.apply_many
+        self._finish = changes.finish
         self._queue: deque[_Job] = deque()
 
     def run(self, commits: Sequence[Commit]) -> list[Outcome]:
@@ -91,7 +83,7 @@ class Writer:
             if not connections.begin_now():
                 lock.release()
                 return later
-            outcomes = [self._savepoint(connection, commit, short=True) for commit in commits]
+            outcomes: list[Outcome] = [self._apply(connection, commit, short=True) for commit in commits]
         except BaseException as error:
             if connection is not None and connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -170,13 +162,11 @@ class Writer:
 
     def _write(self, jobs: list[_Job]) -> None:
         connections = self._connections
-        done: list[tuple[_Job, list[Outcome]]] = []
         connection = None
         try:
             connection = connections.writer
-            connections.begin()
-            for job in jobs:
-                done.append((job, [self._savepoint(connection, commit) for commit in job.commits]))
+            commits = [commit for job in jobs for commit in job.commits]
+            outcomes = self._together(connection, commits) or self._apart(connection, commits)
             self._finish(connection)
             connection.execute("COMMIT")
         except BaseException as error:
@@ -188,18 +178,33 @@ class Writer:
             if not isinstance(error, Exception):
                 raise
             return
-        for job, outcomes in done:
-            job.outcomes = outcomes
+        start = 0
+        for job in jobs:
+            job.outcomes = outcomes[start : start + len(job.commits)]
+            start += len(job.commits)
 
-    def _savepoint(self, connection: sqlite3.Connection, commit: Commit, *, short: bool = False) -> Outcome:
-        connection.execute("SAVEPOINT one")
+    def _together(self, connection: sqlite3.Connection, commits: Sequence[Commit]) -> list[Outcome] | None:
+        """All commits in a new transaction; None, with nothing done, if one of them fails."""
+        self._connections.begin()
         try:
-            result: Outcome = self._apply(connection, commit, short=short)
-        except (RecollectError, UnicodeEncodeError) as error:
-            connection.execute("ROLLBACK TO one")
-            result = error
-        connection.execute("RELEASE one")
-        return result
+            return list(self._apply_many(connection, commits))
+        except _OF_ONE:
+            connection.execute("ROLLBACK")
+            return None
+
+    def _apart(self, connection: sqlite3.Connection, commits: Sequence[Commit]) -> list[Outcome]:
+        """The commits that succeed in a new transaction, and the errors of the others."""
+        self._connections.begin()
+        outcomes: list[Outcome] = []
+        for commit in commits:
+            connection.execute("SAVEPOINT one")
+            try:
+                outcomes.append(self._apply(connection, commit))
+            except _OF_ONE as error:
+                connection.execute("ROLLBACK TO one")
+                outcomes.append(error)
+            connection.execute("RELEASE one")
+        return outcomes
 
 
 def _short(commits: Sequence[Commit]) -> bool:

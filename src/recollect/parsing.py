@@ -1,0 +1,253 @@
+"""The lines of an import read in a second process, so that one core reads while the other writes.
+
+The process is this module, run by the same Python; it ends when its standard input does. Both ways a frame is eight bytes
+of length and a msgpack value: lines to it, what became of them back.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import struct
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from queue import SimpleQueue
+from typing import IO, Any
+
+import msgspec
+from msgspec import Struct
+
+from recollect.core.lines import BATCH_BYTES, BATCH_LINES, Batch, LineError, Parser, Run
+from recollect.core.messages import Intake
+from recollect.core.tokens import estimate_tokens
+from recollect.errors import InvalidInput, Unavailable
+from recollect.model import Message, Part
+from recollect.store import BlockingDriver
+
+AHEAD = 2
+"""Chunks of lines that the process is given beyond the one that is waited for."""
+
+_LENGTH = struct.Struct("<Q")
+
+
+class _Row(Struct, array_like=True, gc=False):
+    role: str
+    content: Any
+    id: str
+    name: str | None
+    metadata: dict[str, Any]
+    created_at: datetime
+    tool_calls: list[Any] | None
+    tool_call_id: str | None
+    extra: dict[str, Any]
+    user_id: str | None
+    tokens: int
+    expires_at: datetime | None
+
+
+class _Run(Struct, array_like=True, gc=False):
+    session: str
+    user: str | None
+    rows: list[_Row]
+    terms: list[str]
+    lines: list[int]
+
+
+class _Batch(Struct, array_like=True, gc=False):
+    runs: list[_Run]
+    failure: LineError | None
+    lines: int
+    bytes: int
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_lines = msgspec.msgpack.Decoder(list[bytes]).decode
+_decode_batches = msgspec.msgpack.Decoder(list[_Batch]).decode
+
+
+class ReadElsewhere:
+    """Reads batches in a second process. A source that is no longer than one batch is read in this one.
+
+    Parameters
+    ----------
+    lines: bytes, one line each. intake: for a short source. item_bytes: of the store's capabilities.
+
+    Calling it gives the next batch, None behind the last one; it blocks. Raises `Unavailable` if the process dies.
+    """
+
+    def __init__(self, lines: Iterable[bytes], intake: Intake, item_bytes: int) -> None:
+        self._chunks = _chunks(iter(lines))
+        self._intake = intake
+        self._item_bytes = item_bytes
+        self._ready: deque[Batch] = deque()
+        self._asked = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._begun = False
+
+    def __call__(self) -> Batch | None:
+        if not self._begun:
+            self._begin()
+        while not self._ready and self._process is not None:
+            while self._asked <= AHEAD and (chunk := next(self._chunks, None)) is not None:
+                self._send(chunk)
+            if not self._asked:
+                return None
+            self._ready.extend(map(_batch, self._receive()))
+        return self._ready.popleft() if self._ready else None
+
+    def _begin(self) -> None:
+        self._begun = True
+        first, second = next(self._chunks, None), next(self._chunks, None)
+        if first is None:
+            return
+        if second is None:
+            self._ready.extend(Parser(self._intake).batches(iter(first)))
+            return
+        command = [sys.executable, "-m", "recollect.parsing", str(self._item_bytes)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 (this Python, this module)
+        self._send(first)
+        self._send(second)
+
+    def _send(self, chunk: list[bytes]) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            _write_frame(self._process.stdin, chunk)
+        except OSError as error:
+            raise Unavailable("the process that reads the lines has ended", retryable=True) from error
+        self._asked += 1
+
+    def _receive(self) -> list[_Batch]:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        frame = _read_frame(self._process.stdout)
+        if frame is None:
+            raise Unavailable("the process that reads the lines has ended", retryable=True)
+        self._asked -= 1
+        return _decode_batches(frame)
+
+    def close(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+
+def _chunks(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
+    chunk: list[bytes] = []
+    size = 0
+    for line in lines:
+        if not isinstance(line, bytes):
+            raise InvalidInput(f"lines for another process are bytes, not {type(line).__name__}", field="lines")
+        chunk.append(line)
+        size += len(line)
+        if len(chunk) >= BATCH_LINES or size >= BATCH_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _batch(batch: _Batch) -> Batch:
+    runs = []
+    for given in batch.runs:
+        run = Run(given.session, given.user)
+        run.rows = [_message(row) for row in given.rows]
+        run.terms, run.lines = given.terms, given.lines
+        runs.append(run)
+    return Batch(runs, batch.failure, batch.lines, batch.bytes)
+
+
+def _message(row: _Row) -> Message:
+    content = row.content
+    return Message(
+        row.role,
+        [Part(part) if isinstance(part, dict) else part for part in content] if isinstance(content, list) else content,
+        id=row.id,
+        name=row.name,
+        metadata=row.metadata,
+        created_at=row.created_at,
+        tool_calls=row.tool_calls,
+        tool_call_id=row.tool_call_id,
+        extra=row.extra,
+        user_id=row.user_id,
+        tokens=row.tokens,
+        expires_at=row.expires_at,
+    )
+
+
+def _rows(batch: Batch) -> _Batch:
+    runs = [
+        _Run(
+            run.session,
+            run.user,
+            [
+                _Row(
+                    row.role,
+                    row.content,
+                    row.id,
+                    row.name,
+                    row.metadata,
+                    row.created_at,  # type: ignore[arg-type]
+                    row.tool_calls,
+                    row.tool_call_id,
+                    row.extra,
+                    row.user_id,
+                    row.tokens,
+                    row.expires_at,
+                )
+                for row in run.rows
+            ],
+            run.terms,
+            run.lines,
+        )
+        for run in batch.runs
+    ]
+    return _Batch(runs, batch.failure, batch.lines, batch.bytes)
+
+
+def _write_frame(file: IO[bytes], value: object) -> None:
+    data = _encode(value)
+    file.write(_LENGTH.pack(len(data)))
+    file.write(data)
+    file.flush()
+
+
+def _read_frame(file: IO[bytes]) -> bytes | None:
+    head = file.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    data = file.read(length)
+    return data if len(data) == length else None
+
+
+def main() -> None:
+    """The process: lines in, batches out. Lines are taken in while others are read, so that neither side can block both."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the importing process is interrupted too, and ends this one
+    gc.disable()  # nothing here is cyclic, and each batch lets go of the one before
+    frames: SimpleQueue[bytes | None] = SimpleQueue()
+
+    def take() -> None:
+        while (frame := _read_frame(sys.stdin.buffer)) is not None:
+            frames.put(frame)
+        frames.put(None)
+
+    threading.Thread(target=take, daemon=True).start()
+    parser = Parser(Intake(BlockingDriver(), estimate_tokens, int(sys.argv[1])))
+    try:
+        while (frame := frames.get()) is not None:
+            lines: Iterator[bytes] = iter(_decode_lines(frame))
+            _write_frame(sys.stdout.buffer, [_rows(batch) for batch in parser.batches(lines)])
+    except BrokenPipeError:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

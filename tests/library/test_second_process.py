@@ -1,0 +1,168 @@
+"""An import whose lines are read in a second process: the same as without, and nothing is left of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from recollect import AsyncRecollect, InvalidInput, Recollect, Unavailable, parsing
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "BATCH_LINES", 100)
+
+
+def some_lines(count: int) -> list[bytes]:
+    """Lines of several sessions, shapes and scripts; some without an id or a time, one that is blank."""
+    made = []
+    for i in range(count):
+        line: dict[str, Any] = {
+            "session": f"s-{i % 7}",
+            "user": f"u-{i % 7}",
+            "role": "user",
+            "content": f"말 {i} said",
+        }
+        if i % 3 == 0:
+            line |= {"id": f"m-{i}", "metadata": {"n": i, "deep": {"a": [1.5, None, "é"]}}}
+        if i % 4 == 0:
+            line |= {"created_at": f"2025-01-01T00:00:00.{i:06}Z", "custom": {"b": [i]}}
+        if i % 5 == 0:
+            line["content"] = [{"type": "text", "text": f"part {i}"}, {"type": "image_url", "image_url": {"url": "x"}}]
+        if i % 11 == 0:
+            line |= {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f"}}]}
+        made.append(json.dumps(line).encode() + b"\n")
+    made[10:10] = [b"\n"]
+    return made
+
+
+def held(memory: Recollect) -> list[dict[str, Any]]:
+    """All that is stored, without the instants that the clock gave."""
+    return [
+        {key: value for key, value in line.items() if key != "created_at" or str(value).startswith("2025")}
+        for line in memory.export_lines()
+    ]
+
+
+def processes() -> set[str]:
+    """The children of this process."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children") as file:  # noqa: PTH123
+            return set(file.read().split())
+    except OSError:
+        return set()
+
+
+@pytest.mark.parametrize("count", [1, 99, 100, 101, 1005])
+def test_the_same_as_in_one_process(tmp_path_factory: pytest.TempPathFactory, count: int) -> None:
+    """Whatever the length of the source: the same messages under the same ids, and a second import finds them all."""
+    before = processes()
+    lines = some_lines(count)
+    results = []
+    for second in (False, True):
+        folder = tmp_path_factory.mktemp("import")
+        with Recollect(f"sqlite:///{folder}/chat.db") as memory:
+            read: list[int] = []
+            report = memory.import_lines(lines, second_process=second, progress=lambda n, _, to=read: to.append(n))  # type: ignore[misc]
+            again = memory.import_lines(iter(lines), second_process=second)
+            assert (report.written, report.lines, report.failed) == (count, len(lines), 0)
+            assert (again.written, again.known) == (0, count)
+            assert read[-1] == len(lines)
+            results.append((held(memory), report.sessions, memory.search("said", limit=2000)))
+    assert sorted(results[0][0], key=str) == sorted(results[1][0], key=str)
+    assert results[0][1] == results[1][1]
+    assert {hit.message.id for hit in results[0][2]} == {hit.message.id for hit in results[1][2]}
+    assert processes() == before
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_a_bad_line_far_in(url: str, on_error: Any) -> None:
+    """Its number and reason come back; what stands before it is there, and with ``skip`` also the rest."""
+    lines = some_lines(1000)
+    lines[500] = b'{"session": "s", "role": "nobody", "content": "x"}\n'
+    before = processes()
+    with Recollect(url) as memory:
+        if on_error == "stop":
+            with pytest.raises(InvalidInput, match=r"line 501: unknown role 'nobody'.* \(499 messages before it"):
+                memory.import_lines(lines, on_error=on_error, second_process=True)
+            assert memory.stats().messages == 499
+        else:
+            report = memory.import_lines(lines, on_error=on_error, second_process=True)
+            assert [(error.line, error.reason[:12]) for error in report.errors] == [(501, "unknown role")]
+            assert memory.stats().messages == report.written == 999
+    assert processes() == before
+
+
+def test_the_process_dies(url: str) -> None:
+    """`Unavailable`; importing again completes what is missing."""
+    lines = some_lines(3000)
+    before = processes()
+
+    def kill(*_: int) -> None:
+        for child in processes() - before:
+            os.kill(int(child), signal.SIGKILL)
+
+    if not before and not os.path.exists("/proc/self/task"):  # noqa: PTH110
+        pytest.skip("no /proc to find the process by")
+    with Recollect(url) as memory:
+        with pytest.raises(Unavailable, match="has ended"):
+            memory.import_lines(lines, second_process=True, progress=kill)
+        assert 0 < memory.stats().messages < 3000
+        memory.import_lines(lines, second_process=True)
+        assert memory.stats().messages == 3000
+    assert processes() == before
+
+
+def test_a_source_that_fails(url: str) -> None:
+    """What the iterator of lines raises comes out, and the process is ended."""
+    before = processes()
+
+    def source() -> Iterator[bytes]:
+        yield from some_lines(700)
+        raise OSError("the disk is gone")
+
+    with Recollect(url) as memory, pytest.raises(OSError, match="the disk is gone"):
+        memory.import_lines(source(), second_process=True)
+    assert processes() == before
+
+
+def test_what_a_second_process_cannot_know(url: str) -> None:
+    """A counter or a clock of one's own, and lines that are no bytes, are refused before anything is written."""
+    lines = some_lines(300)
+    with Recollect(url, count_tokens=len) as memory, pytest.raises(InvalidInput, match="counter"):
+        memory.import_lines(lines, second_process=True)
+    with Recollect(url, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC)) as memory, pytest.raises(InvalidInput):
+        memory.import_lines(lines, second_process=True)
+    with Recollect(url) as memory:
+        with pytest.raises(InvalidInput, match="bytes"):
+            memory.import_lines([line.decode() for line in lines], second_process=True)
+        assert memory.stats().messages == 0
+
+
+def test_the_loop_goes_on(url: str) -> None:
+    """While an async import reads and writes, other tasks of the loop have their turn."""
+
+    async def main() -> int:
+        async with AsyncRecollect(url) as memory:
+            ticks = 0
+
+            async def tick() -> None:
+                nonlocal ticks
+                while True:
+                    ticks += 1
+                    await asyncio.sleep(0.001)
+
+            ticking = asyncio.create_task(tick())
+            await memory.import_lines(some_lines(5000), second_process=True)
+            ticking.cancel()
+            assert (await memory.stats()).messages == 5000
+            return ticks
+
+    assert asyncio.run(main()) > 10
