@@ -277,12 +277,12 @@ class AsyncRecollect:
         base = await self._ready()
         check_lines(lines)
         if not check_flag(second_process, "second_process"):
-            return await import_batches(base, read_here(base.intake, lines), on_error=on_error, progress=progress)
+            return await import_batches(base, read_here(base, lines), on_error=on_error, progress=progress)
         if base.given_count is not None or self._driver.now is not utc_now:
             raise InvalidInput("a second process knows no counter and no clock of yours", field="second_process")
         from recollect.parsing import ReadElsewhere
 
-        read = ReadElsewhere(lines, base.intake, base.store.capabilities.item_bytes)  # type: ignore[arg-type]
+        read = ReadElsewhere(lines, base.intake, base.store.capabilities)  # type: ignore[arg-type]
         try:
             return await import_batches(base, read, on_error=on_error, progress=progress)
         finally:

@@ -27,7 +27,7 @@ from recollect.core.messages import Intake
 from recollect.core.tokens import estimate_tokens
 from recollect.errors import InvalidInput, Unavailable
 from recollect.model import Message, Part
-from recollect.store import BlockingDriver
+from recollect.store import BlockingDriver, Capabilities
 
 AHEAD = 2
 """Chunks of lines that the process is given beyond the one that is waited for."""
@@ -75,15 +75,15 @@ class ReadElsewhere:
 
     Parameters
     ----------
-    lines: bytes, one line each. intake: for a short source. item_bytes: of the store's capabilities.
+    lines: bytes, one line each. intake: for a short source. capabilities: of the store.
 
     Calling it gives the next batch, None behind the last one; it blocks. Raises `Unavailable` if the process dies.
     """
 
-    def __init__(self, lines: Iterable[bytes], intake: Intake, item_bytes: int) -> None:
+    def __init__(self, lines: Iterable[bytes], intake: Intake, capabilities: Capabilities) -> None:
         self._chunks = _chunks(iter(lines))
         self._intake = intake
-        self._item_bytes = item_bytes
+        self._capabilities = capabilities
         self._ready: deque[Batch] = deque()
         self._asked = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -106,9 +106,10 @@ class ReadElsewhere:
         if first is None:
             return
         if second is None:
-            self._ready.extend(Parser(self._intake).batches(iter(first)))
+            self._ready.extend(Parser(self._intake, indexed=self._capabilities.text_search).batches(iter(first)))
             return
-        command = [sys.executable, "-m", "recollect.parsing", str(self._item_bytes)]
+        about = (str(self._capabilities.item_bytes), str(int(self._capabilities.text_search)))
+        command = [sys.executable, "-m", "recollect.parsing", *about]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 (this Python, this module)
         self._send(first)
         self._send(second)
@@ -240,7 +241,8 @@ def main() -> None:
         frames.put(None)
 
     threading.Thread(target=take, daemon=True).start()
-    parser = Parser(Intake(BlockingDriver(), estimate_tokens, int(sys.argv[1])))
+    item_bytes, indexed = map(int, sys.argv[1:])
+    parser = Parser(Intake(BlockingDriver(), estimate_tokens, item_bytes), indexed=bool(indexed))
     try:
         while (frame := frames.get()) is not None:
             lines: Iterator[bytes] = iter(_decode_lines(frame))

@@ -67,11 +67,12 @@ class Parser:
 
     Parameters
     ----------
-    intake: checks and completes each message.
+    intake: checks and completes each message. indexed: whether the store has an index for terms.
     """
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Intake, *, indexed: bool) -> None:
         self._intake = intake
+        self._indexed = indexed
         self._number = 0
         self._source = hashlib.blake2b(digest_size=8)
 
@@ -99,7 +100,7 @@ class Parser:
                     run = latest[session] = Run(session, user)
                     runs.append(run)
                 run.rows.append(message)
-                run.terms.append(" ".join(analyze(message.text)))
+                run.terms.append(" ".join(analyze(message.text)) if self._indexed else "")
                 run.lines.append(self._number)
             if size >= BATCH_BYTES:
                 break

@@ -1,4 +1,4 @@
-"""Search over messages: the store finds candidates by terms, each hit can explain its score."""
+"""Search over messages: the store's index finds candidates by terms, or a scan; each hit can explain its score."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 from recollect.core.base import Base
 from recollect.core.checks import check_count, check_id, check_object, check_optional_time
 from recollect.core.messages import ROLES
+from recollect.core.scan import SCANNED, scan
 from recollect.errors import InvalidInput
 from recollect.model import JSON, Hit
 from recollect.recall.analyzer import query_terms
@@ -54,9 +55,13 @@ async def search(
     terms = query_terms(query[:MAX_QUERY_CHARACTERS])[:MAX_QUERY_TERMS]
     if not terms:
         return []
-    reach = limit if not matching else max(limit * 10, 1000)
+    indexed = base.store.capabilities.text_search
+    reach = limit if not matching else max(limit * 10, 1000) if indexed else SCANNED
     while True:
-        found = await base.store.search(base.scope, terms=terms, limit=reach, filter=wanted)
+        if indexed:
+            found = await base.store.search(base.scope, terms=terms, limit=reach, filter=wanted)
+        else:
+            found = await scan(base, terms, reach, wanted)
         hits = [
             Hit(message=row, score=score, explain={"lexical": score})
             for row, score in found

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from recollect.core.base import Base
 from recollect.core.checks import check_id
 from recollect.core.lines import Batch, Line, LineError, Parser, Run
-from recollect.core.messages import KNOWN, OURS, Intake
+from recollect.core.messages import KNOWN, OURS
 from recollect.errors import InvalidInput, RecollectError, Unavailable
 from recollect.model import JSON, Message, Session
 from recollect.store import Append, Appended, Commit, SessionDefaults
@@ -50,9 +50,9 @@ OnError = Literal["stop", "skip"]
 Progress = Callable[[int, int], None]
 
 
-def read_here(intake: Intake, lines: Iterable[Line]) -> Read:
+def read_here(base: Base, lines: Iterable[Line]) -> Read:
     """Read batches in this process."""
-    batches = Parser(intake).batches(iter(lines))
+    batches = Parser(base.intake, indexed=base.store.capabilities.text_search).batches(iter(lines))
     return lambda: next(batches, None)
 
 
