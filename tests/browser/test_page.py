@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import pytest
@@ -77,6 +77,15 @@ def test_page_asks_nobody_else_and_breaks_no_rule_of_its_own(page: Page, server_
     say(page, "Hello from a browser")
     assert complaints == []
     assert [url for url in asked if not url.startswith(server_url.rstrip("/") + "/")] == []
+
+
+def test_the_api_is_described_without_a_network(page: Page, server_url: str) -> None:
+    hosts: set[str] = set()
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    page.goto(f"{server_url}/docs")
+    expect(page.get_by_text("/api/v1/chat", exact=False).first).to_be_visible()
+    expect(page.locator(".opblock")).not_to_have_count(0)
+    assert hosts == {urlsplit(server_url).netloc}
 
 
 def test_message_gets_a_streamed_answer(page: Page, user: str) -> None:

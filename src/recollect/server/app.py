@@ -75,6 +75,7 @@ def create_app(
         version=__version__,
         description=openapi.DESCRIPTION,
         openapi_tags=openapi.TAGS,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
@@ -82,6 +83,7 @@ def create_app(
     app.state.recollect = server
     problems.install(app)
     openapi.install(app, keys=bool(settings.api_keys))
+    openapi.mount_docs(app)
     system.mount_static(app)
     return app
 

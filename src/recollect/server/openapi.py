@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import fastapi_offline
 from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.staticfiles import StaticFiles
 from pydantic.json_schema import models_json_schema
+from starlette.responses import HTMLResponse
 
 from recollect.server.schemas import ChatIn, MessageIn, Problem, SessionPatch, SummaryIn
 
@@ -26,6 +31,24 @@ TAGS = [
 ]
 
 _OPEN = ("/healthz", "/readyz")
+
+
+_ASSETS = "/static/openapi"
+
+
+def mount_docs(app: FastAPI) -> None:
+    """Serve the description as a page at ``/docs``, from files of this machine: it has to work without a network."""
+    app.mount(_ASSETS, StaticFiles(directory=Path(fastapi_offline.__file__).parent / "static"), name="openapi")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url=str(app.openapi_url),
+            title=f"{app.title} API",
+            swagger_js_url=f"{_ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{_ASSETS}/swagger-ui.css",
+            swagger_favicon_url="/favicon.ico",
+        )
 
 
 def install(app: FastAPI, *, keys: bool) -> None:
