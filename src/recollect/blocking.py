@@ -150,6 +150,10 @@ class Recollect:
     def changes(self, after: str | None = None, *, limit: int = 100) -> Page[Change]:
         return drive(self._twin.changes(after, limit=limit))
 
+    @_as(AsyncRecollect.follow)
+    def follow(self, after: str | None = None) -> Iterator[Change]:
+        return _iterate(self._twin.follow(after))
+
     @_as(AsyncRecollect.sweep)
     def sweep(self) -> Swept:
         return drive(self._twin.sweep())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from recollect.connect import connect
 from recollect.core.base import Base
 from recollect.core.checks import check_clock, check_count, check_flag, check_id, check_ttl, refuse
+from recollect.core.feed import follow
 from recollect.core.pages import page_of_sessions
 from recollect.core.search import search
 from recollect.core.statistics import total_stats
@@ -248,6 +249,22 @@ class AsyncRecollect:
             refuse("after", after)
         found = await base.store.changes(base.scope, after=after, limit=limit)
         return Page(found, found[-1].cursor if len(found) == limit else None)
+
+    async def follow(self, after: str | None = None) -> AsyncIterator[Change]:
+        """The feed of changes without an end: what is behind the cursor, then each change soon after it was committed.
+
+        Parameters
+        ----------
+        after: the cursor of the last change that was seen; None for all that the feed holds.
+
+        Waits between looks: woken by the store where its capabilities say `push`, else 0.05 to 1 second. Leave it with
+        ``break``, or by cancelling the task. Raises what `changes` raises.
+        """
+        base = await self._ready()
+        if after is not None and not isinstance(after, str):
+            refuse("after", after)
+        async for change in follow(base, after):
+            yield change
 
     async def sweep(self) -> Swept:
         """Remove what has expired (it is never read anyway), old entries of the feed, and deleted remains on disk."""

@@ -257,3 +257,50 @@ def test_a_client_that_hangs_up_in_the_middle_of_its_body_troubles_nobody(server
         time.sleep(0.05)
     assert stored(server) == []
     assert "Traceback" not in server.output
+
+
+def feed(server: ServerProcess, count: int, **headers: str) -> list[tuple[str, dict[str, Any]]]:
+    """So many changes of the stream, each with its id."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    headers = {"Accept": "text/event-stream", **headers}
+    with httpx.stream("GET", f"{server.url}/api/v1/changes", headers=headers, timeout=20) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        lines = answer.iter_lines()
+        for line in lines:
+            if line.startswith("id: "):
+                assert next(lines) == "event: change"
+                found.append((line[4:], json.loads(next(lines).removeprefix("data: "))))
+                if len(found) == count:
+                    return found
+    return found
+
+
+def test_the_feed_as_a_stream(server: ServerProcess) -> None:
+    """What was, then what comes; a client that comes back with the last id misses nothing and gets nothing twice."""
+    for _ in range(3):
+        httpx.post(f"{server.url}{PATH}", json=HI)
+    with ThreadPoolExecutor() as pool:
+        following = pool.submit(feed, server, 5)
+        time.sleep(0.3)
+        for _ in range(4):
+            httpx.post(f"{server.url}{PATH}", json=HI)
+        first = following.result(20)
+    assert [(id == change["cursor"], change["first_seq"]) for id, change in first] == [(True, n) for n in range(1, 6)]
+    rest = feed(server, 2, **{"Last-Event-ID": first[-1][0]})
+    assert [change["first_seq"] for _, change in rest] == [6, 7]
+    refused = httpx.get(f"{server.url}/api/v1/changes", headers={"Accept": "text/event-stream", "Last-Event-ID": "no"})
+    problem(refused, 400, "invalid-input")
+
+
+def test_a_follower_does_not_keep_the_server(server: ServerProcess) -> None:
+    """A server that is asked to stop ends the streams of its feed, and is gone at once."""
+    httpx.post(f"{server.url}{PATH}", json=HI)
+    with ThreadPoolExecutor() as pool:
+        following = pool.submit(feed, server, 99)
+        time.sleep(0.3)
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began < 5
+        assert len(following.result(20)) == 1
+    assert "request failed" not in server.output

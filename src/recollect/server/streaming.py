@@ -1,17 +1,17 @@
-"""A turn of conversation as server-sent events, with an honest status where it fails before the first of them."""
+"""Server-sent events: a turn of conversation, with an honest status where it fails before the first of them; the feed."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from recollect import RecollectError, Unavailable
+from recollect import AsyncRecollect, Change, RecollectError, Unavailable
 from recollect.llm import Event, Finished, Started, TextDelta
 from recollect.server.problems import body_of_error, internal, of_error
 from recollect.server.state import Server
@@ -135,6 +135,61 @@ class TurnStream(Response):
 
     async def _send(self, send: Send, data: bytes, *, last: bool = False) -> None:
         await send({"type": "http.response.body", "body": data, "more_body": not last})
+
+
+class FeedStream(Response):
+    """Sends the changes behind a cursor as they happen, until the client goes away or the server stops.
+
+    Parameters
+    ----------
+    after: the cursor; it has been looked at.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, server: Server, memory: AsyncRecollect, after: str | None) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._server = server
+        self._changes = cast("AsyncGenerator[Change, None]", memory.follow(after))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        ends = [
+            asyncio.create_task(self._relay(scope, send)),
+            asyncio.create_task(_gone(receive)),
+            asyncio.create_task(self._server.stopping.wait()),
+        ]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in ends:
+                task.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+        if not ends[1].done() or ends[1].cancelled():
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _relay(self, scope: Scope, send: Send) -> None:
+        async def tell(data: bytes) -> None:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+
+        await tell(b"retry: 1000\n\n")
+        async with aclosing(self._changes) as changes:
+            coming: asyncio.Future[Change] | None = None
+            try:
+                while True:
+                    coming = coming or asyncio.ensure_future(anext(changes))
+                    if not (await asyncio.wait([coming], timeout=KEEP_ALIVE))[0]:
+                        await tell(b": still there\n\n")
+                        continue
+                    change, coming = coming.result(), None
+                    await tell(b"id: %b\n%b" % (change.cursor.encode(), _event("change", change.to_dict())))
+            except RecollectError as error:
+                await tell(_event("error", body_of_error(scope, error)[0]))
+            finally:
+                if coming is not None:
+                    coming.cancel()
+                    await asyncio.wait([coming])
 
 
 async def _gone(receive: Receive) -> None:

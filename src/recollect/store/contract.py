@@ -164,7 +164,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     ----------
     text_search, vector_search: whether `search` takes terms, a vector.
     feed: whether one feed holds all changes of the store, of a scope, or of a partition.
-    push: whether a follower is woken rather than polling.
+    push: whether `wait` is woken by a commit rather than asleep.
     index_consistency: whether paths that cross partitions may lag behind a commit.
     item_bytes: the largest message, as UTF-8 bytes of its content and JSON fields together.
     commit_ops: operations in one commit.
@@ -291,6 +291,14 @@ class Store(ABC):
 
         Raises `InvalidInput` for a cursor that is none, `NotFound` for one whose successors are already swept.
         """
+
+    async def wait(self, scope: str, after: str | None, seconds: float) -> None:
+        """Until something may have come behind a cursor of the feed, for so many seconds at most.
+
+        Not a verb that a store must write: this sleeps. Where the capabilities say `push`, it returns as soon as a commit
+        of anybody has added to the scope's feed, also one between the last `changes` and this call.
+        """
+        await self.driver.sleep(seconds)
 
     @abstractmethod
     async def sweep(self) -> Swept:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from recollect.server.bodies import reply
 from recollect.server.params import Limit, OfSession, OfUser, Since, Until, fails, gives, instant
 from recollect.server.schemas import ChangeOut, HitOut, Page, StatsOut
-from recollect.server.state import memory_of
+from recollect.server.state import memory_of, server_of
+from recollect.server.streaming import FeedStream
 
 router = APIRouter()
 
@@ -84,7 +85,19 @@ async def changes(
     request: Request,
     after: Annotated[str | None, Query(description="A cursor: only what came behind it.")] = None,
     limit: Limit = 100,
+    last_event_id: Annotated[
+        str | None, Header(description="The last event of a stream that broke off: it goes on behind it.")
+    ] = None,
 ) -> Response:
-    """What was appended, put and deleted. 404 when entries behind `after` are swept already."""
-    page = await memory_of(request).changes(after, limit=limit)
+    """What was appended, put and deleted. 404 when entries behind `after` are swept already.
+
+    Asked for with `Accept: text/event-stream` it does not end: server-sent events `change`, each with its cursor as
+    its id, so that a browser's `EventSource` that lost its connection goes on where it was.
+    """
+    memory = memory_of(request)
+    if "text/event-stream" in request.headers.get("accept", ""):
+        after = last_event_id or after
+        await memory.changes(after, limit=1)
+        return FeedStream(server_of(request.scope), memory, after)
+    page = await memory.changes(after, limit=limit)
     return reply({"items": [change.to_dict() for change in page], "cursor": page.cursor})
