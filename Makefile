@@ -1,5 +1,5 @@
 # Two commands: `make serve` runs the product, `make test` runs every test. Both do their own set-up.
-.PHONY: serve test check bench docs browser clean
+.PHONY: serve test check bench torture docs browser clean
 .DEFAULT_GOAL := help
 
 VENV   := .venv
@@ -13,6 +13,7 @@ help:
 	@echo "make test    set up and run every test"
 	@echo "make check   lint, types, import contracts"
 	@echo "make bench   measure against the floor and the peers"
+	@echo "make torture kill writers and servers at random, and look for what is lost"
 	@echo "make docs    write the generated pages of docs/"
 
 $(VENV)/made:
@@ -45,6 +46,10 @@ check: $(VENV)/dev
 bench: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
 	$(BIN)/python bench/run.py
+
+# Writers killed at random, their servers too, a minute for each store; make torture ARGS="redis --seconds 600" for more.
+torture: $(VENV)/dev
+	TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo $${TMPDIR:-/tmp}) $(BIN)/python -m tests.torture.run $(ARGS)
 
 docs: $(VENV)/dev
 	$(BIN)/python tools/build_docs.py
