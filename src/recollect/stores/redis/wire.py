@@ -1,0 +1,173 @@
+"""Calls: sent, tried again where that is safe, answered or refused in our words."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import hiredis
+from redis.exceptions import ResponseError, TimeoutError as RedisTimeoutError
+
+from recollect.errors import ConfigError, RecollectError
+from recollect.store import Driver
+from recollect.stores.redis.errors import BEFORE_ANYTHING, Lost, lost, refusal
+from recollect.stores.redis.nodes import Node
+from recollect.stores.redis.scripts import Command, with_source
+
+_pack = hiredis.pack_command
+
+
+class Unit(NamedTuple):
+    """Commands that go to one slot together; several of them are one transaction.
+
+    Parameters
+    ----------
+    key: any key of the slot. again: whether it may be sent again when nobody knows if it was executed.
+    """
+
+    key: str
+    commands: tuple[Command, ...]
+    again: bool = True
+
+
+_MULTI = _pack(("MULTI",))
+_EXEC = _pack(("EXEC",))
+
+
+def packed(unit: Unit) -> tuple[bytes, int]:
+    """The bytes of a unit and how many replies they get; the last of these is the answer."""
+    commands = unit.commands
+    if len(commands) == 1:
+        return _pack(commands[0]), 1
+    return b"".join((_MULTI, *map(_pack, commands), _EXEC)), len(commands) + 2
+
+
+def answer(replies: Sequence[Any]) -> Any:
+    """The answer of a unit: an error, or what it gave."""
+    last = replies[-1]
+    if len(replies) == 1:
+        return last
+    if isinstance(last, Exception):
+        return next((reply for reply in replies if isinstance(reply, Exception)), last)
+    return next((reply for reply in last if isinstance(reply, Exception)), last)
+
+
+class Wire(ABC):
+    """What the store talks to.
+
+    Parameters
+    ----------
+    driver: waits. where: the server's name for messages. retries: how often what failed is tried again.
+    """
+
+    def __init__(self, driver: Driver, *, where: str, retries: int) -> None:
+        self._driver = driver
+        self._where = where
+        self._retries = retries
+
+    @abstractmethod
+    async def _send(self, units: Sequence[Unit]) -> list[Any]:
+        """One try: an answer for each unit, an error of the server's or `Lost` among them."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close connections of our own."""
+
+    @abstractmethod
+    async def everywhere(self, command: Command) -> list[Any]:
+        """A command's answer from every server that holds data."""
+
+    async def ask(self, key: str, *commands: Command, again: bool = True) -> Any:
+        """The answer of one unit; raises what went wrong, in our words."""
+        (found,) = await self.ask_all((Unit(key, commands, again),))
+        if isinstance(found, RecollectError):
+            raise found
+        return found
+
+    async def ask_all(self, units: Sequence[Unit]) -> list[Any]:
+        """An answer for each unit, or its error.
+
+        What was certainly not executed is sent again after a pause, up to `retries` times; so is, where the unit says
+        that it may be, what got no answer. Units of one slot keep their order.
+        """
+        answers = await self._send(units)
+        for attempt in range(self._retries + 1):
+            waiting = [n for n, found in enumerate(answers) if isinstance(found, Exception)]
+            if not waiting:
+                return answers
+            again = [n for n in waiting if _may_repeat(units[n], answers[n], attempt)]
+            if not again or attempt == self._retries:
+                break
+            if not all(_is_unknown_script(answers[n]) for n in again):
+                await self._driver.sleep(random.uniform(0.5, 1.0) * min(1.0, 0.05 * 3**attempt))
+            units = [
+                unit._replace(commands=tuple(map(with_source, unit.commands)))
+                if n in waiting and _is_unknown_script(answers[n])
+                else unit
+                for n, unit in enumerate(units)
+            ]
+            for n, found in zip(again, await self._send([units[n] for n in again]), strict=True):
+                answers[n] = found
+        return [
+            self._translated(found, unit) if isinstance(found, Exception) else found
+            for unit, found in zip(units, answers, strict=True)
+        ]
+
+    def _translated(self, found: Exception, unit: Unit) -> RecollectError:
+        """The error to raise, with the original as its cause."""
+        if isinstance(found, Lost):
+            error, cause = lost(found, self._where, writing=not unit.again), found.cause
+        else:
+            error, cause = refusal(found, self._where), found
+        error.__cause__ = cause
+        return error
+
+
+def _is_unknown_script(found: object) -> bool:
+    return isinstance(found, ResponseError) and type(found).__name__ == "NoScriptError"
+
+
+def _may_repeat(unit: Unit, found: Exception, attempt: int) -> bool:
+    if isinstance(found, Lost):
+        if isinstance(lost(found, "", writing=False), ConfigError):
+            return False
+        # A server that does not answer is asked once more and no further: each time costs the whole timeout.
+        slow = isinstance(found.cause, TimeoutError | RedisTimeoutError)
+        return (unit.again or not found.sent) and not (slow and attempt > 0)
+    return _is_unknown_script(found) or str(found).partition(" ")[0] in BEFORE_ANYTHING
+
+
+class SingleWire(Wire):
+    """One server."""
+
+    def __init__(self, driver: Driver, node: Node, *, where: str, retries: int) -> None:
+        super().__init__(driver, where=where, retries=retries)
+        self._node = node
+
+    async def _send(self, units: Sequence[Unit]) -> list[Any]:
+        return await exchange(self._node, units)
+
+    async def close(self) -> None:
+        await self._node.close()
+
+    async def everywhere(self, command: Command) -> list[Any]:
+        return [await self.ask("{}", command)]
+
+
+async def exchange(node: Node, units: Sequence[Unit]) -> list[Any]:
+    """Units sent to one server together; if the connection fails, all of them get that error."""
+    try:
+        if len(units) == 1:
+            data, count = packed(units[0])
+            return [answer(await node.exchange(data, count))]
+        pieces, counts = zip(*map(packed, units), strict=True)
+        replies = await node.exchange(b"".join(pieces), sum(counts))
+    except Lost as error:
+        return [error] * len(units)
+    answers, at = [], 0
+    for count in counts:
+        answers.append(answer(replies[at : at + count]))
+        at += count
+    return answers
