@@ -24,9 +24,9 @@ def encode(id: str) -> str:
 
 
 def slot(key: str) -> int:
-    """The slot of a key by its hash tag (Redis Cluster specification, "Hash tags")."""
-    begin = key.index("{") + 1
-    return crc_hqx(key[begin : key.index("}", begin)].encode(), 0) % 16384
+    """The slot of one of our keys: that of its hash tag if it has one (Redis Cluster specification, "Hash tags")."""
+    _, tagged, rest = key.partition("{")
+    return crc_hqx((rest.partition("}")[0] if tagged else key).encode(), 0) % 16384
 
 
 class SessionKeys(NamedTuple):

@@ -11,9 +11,12 @@ local function fits(expect, version)
   return expect == -2 or (expect == -1 and not version) or (version and expect == version)
 end
 
+local function is_past(expires)
+  return expires and expires ~= '' and expires <= now
+end
+
 local function conflict()
-  local expired = h and h.expires and h.expires <= now
-  local there = h ~= nil and not expired
+  local there = h ~= nil and not is_past(h.expires)
   local owner, version = there and h.user or nil, there and h.version or nil
   local noted = not there and 0 or nil
   local at = 5
@@ -25,21 +28,21 @@ local function conflict()
         if owner and owner ~= user then return {'conflict', n, 'owner', 0} end
         owner = user
       end
-      if not there then there, version, noted = true, 1, 0 end
+      if not there then there, version, noted = not is_past(ARGV[at + 3]), 1, 0 end
     elseif op == 'header' then
       if not fits(tonumber(ARGV[at + 2]), version) then return {'conflict', n, 'version', version or 0} end
-      if not there then noted = 0 end
-      there, version, owner = true, (version or 0) + 1, ARGV[at + 3] ~= '' and ARGV[at + 3] or nil
+      there, version, owner = not is_past(ARGV[at + 4]), (version or 0) + 1, ARGV[at + 3] ~= '' and ARGV[at + 3] or nil
     elseif op == 'summary' then
       if not there then return {'conflict', n, 'absent', 0} end
       noted = noted or tonumber(call('HGET', SUMMARY, 'version') or 0)
       if not fits(tonumber(ARGV[at + 2]), noted > 0 and noted or nil) then return {'conflict', n, 'version', noted} end
       noted = noted + 1
     elseif op == 'delete' and ARGV[at + 2] == '' then
-      there, owner, version, noted = false, nil, nil, 0
+      there = false
     elseif op == 'delete' and ARGV[at + 2] == 'summaries' then
       noted = 0
     end
+    if not there then owner, version, noted = nil, nil, 0 end
     at = at + ARGV[at + 1]
   end
   return nil
@@ -149,13 +152,13 @@ end
 
 local refused = conflict()
 if refused then return refused end
-if h and h.expires and h.expires <= now then
-  wipe()
-  record('delete', 'sessions')
-end
 local apply = {append = append, header = put_header, summary = put_summary, delete = delete}
 local results, at = {}, 5
 for n = 1, count do
+  if h and is_past(h.expires) then
+    wipe()
+    record('delete', 'sessions')
+  end
   results[n] = apply[ARGV[at]](at)
   at = at + ARGV[at + 1]
 end
