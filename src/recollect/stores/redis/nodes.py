@@ -7,6 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -15,6 +16,9 @@ from redis.exceptions import RedisError, ResponseError
 from recollect.stores.redis.errors import Lost
 
 Connect = Callable[[], Any]
+
+TRUSTED = 0.05
+"""Seconds for which a connection that was just used is taken to be open without a look."""
 
 
 class Node(ABC):
@@ -45,45 +49,86 @@ class Node(ABC):
 
 
 class BlockingNode(Node):
-    """Connections used by the calling threads."""
+    """Connections used by the calling threads. Those in `_idle` are connected and have nothing left to read."""
 
     def __init__(self, connect: Connect, *, size: int, patience: float, timeout: float) -> None:
         super().__init__(connect, size=size, patience=patience, timeout=timeout)
-        self._idle: deque[Any] = deque()
-        self._free = threading.Semaphore(size)
+        self._idle: deque[tuple[Any, float]] = deque()
+        self._made = 0
+        self._waiting = 0
+        self._released = threading.Condition()
 
     async def exchange(self, packed: bytes, replies: int) -> list[Any]:
-        if not self._free.acquire(timeout=self.patience):
-            raise Lost(_exhausted(self.size, self.patience), sent=False)
-        connection, sent = None, False
+        connection, used = self._take()
+        sent = False
         try:
-            try:
-                connection = self._idle.pop()
-                if connection.can_read():
-                    connection.disconnect()
-            except IndexError:
-                connection = self.connect()
-            except (RedisError, OSError):
-                connection.disconnect()
-            connection.connect()
-            connection.check_health()
+            if not used:
+                connection.connect()
+            elif monotonic() - used > TRUSTED:
+                self._check(connection)
             sent = True
             connection.send_packed_command((packed,), check_health=False)
-            return [_reply(connection) for _ in range(replies)]
+            found = [_reply(connection) for _ in range(replies)]
         except BaseException as error:
-            if connection is not None:
-                connection.disconnect()
+            connection.disconnect()
+            self._give_back(None)
             if isinstance(error, RedisError | OSError):
                 raise Lost(error, sent=sent) from error
             raise
-        finally:
-            if connection is not None:
-                self._idle.append(connection)
-            self._free.release()
+        self._give_back(connection)
+        return found
+
+    def _check(self, connection: Any) -> None:
+        """A connection that lay idle may have been closed by the other side: then connect anew."""
+        try:
+            stale = connection.can_read()
+        except (RedisError, OSError):
+            stale = True
+        if stale:
+            connection.disconnect()
+            connection.connect()
+        connection.check_health()
+
+    def _take(self) -> tuple[Any, float]:
+        """A connection and when it was last used; 0.0 for a new one."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        with self._released:
+            deadline = monotonic() + self.patience
+            while True:
+                if self._made < self.size:
+                    self._made += 1
+                    return self.connect(), 0.0
+                self._waiting += 1
+                try:
+                    # The look goes after the announcement: who gives back appends first and looks for waiters then.
+                    if self._idle:
+                        return self._idle.pop()
+                    if not self._released.wait(deadline - monotonic()):
+                        raise Lost(_exhausted(self.size, self.patience), sent=False)
+                except IndexError:
+                    continue
+                finally:
+                    self._waiting -= 1
+
+    def _give_back(self, connection: Any) -> None:
+        """Lay a connection ready, or count one less that is broken."""
+        if connection is not None:
+            self._idle.append((connection, monotonic()))
+        else:
+            with self._released:
+                self._made -= 1
+        if self._waiting:
+            with self._released:
+                self._released.notify()
 
     async def close(self) -> None:
         while self._idle:
-            self._idle.pop().disconnect()
+            self._idle.pop()[0].disconnect()
+            with self._released:
+                self._made -= 1
 
 
 def _reply(connection: Any) -> Any:
@@ -98,9 +143,9 @@ class AsyncNode(Node):
 
     def __init__(self, connect: Connect, *, size: int, patience: float, timeout: float) -> None:
         super().__init__(connect, size=size, patience=patience, timeout=timeout)
-        self._pools: dict[asyncio.AbstractEventLoop, tuple[deque[Any], asyncio.Semaphore]] = {}
+        self._pools: dict[asyncio.AbstractEventLoop, tuple[deque[tuple[Any, float]], asyncio.Semaphore]] = {}
 
-    def _pool(self) -> tuple[deque[Any], asyncio.Semaphore]:
+    def _pool(self) -> tuple[deque[tuple[Any, float]], asyncio.Semaphore]:
         loop = asyncio.get_running_loop()
         pool = self._pools.get(loop)
         if pool is None:
@@ -120,20 +165,17 @@ class AsyncNode(Node):
             await free.acquire()
         connection, sent = None, False
         try:
+            connection, used = idle.pop() if idle else (self.connect(), 0.0)
             async with asyncio.timeout(self.timeout):
-                try:
-                    connection = idle.pop()
-                    if await connection.can_read():
-                        await connection.disconnect(nowait=True)
-                except IndexError:
-                    connection = self.connect()
-                except (RedisError, OSError):
-                    await connection.disconnect(nowait=True)
-                await connection.connect()
-                await connection.check_health()
+                if not used:
+                    await connection.connect()
+                elif monotonic() - used > TRUSTED:
+                    await self._check(connection)
                 sent = True
                 await connection.send_packed_command((packed,), check_health=False)
-                return [await _reply_later(connection) for _ in range(replies)]
+                found = [await _reply_later(connection) for _ in range(replies)]
+            idle.append((connection, monotonic()))
+            return found
         except BaseException as error:
             if connection is not None:
                 await connection.disconnect(nowait=True)
@@ -143,14 +185,22 @@ class AsyncNode(Node):
                 raise Lost(error, sent=sent) from error
             raise
         finally:
-            if connection is not None:
-                idle.append(connection)
             free.release()
+
+    async def _check(self, connection: Any) -> None:
+        try:
+            stale = await connection.can_read()
+        except (RedisError, OSError):
+            stale = True
+        if stale:
+            await connection.disconnect(nowait=True)
+            await connection.connect()
+        await connection.check_health()
 
     async def close(self) -> None:
         idle, _ = self._pool()
         while idle:
-            await idle.pop().disconnect()
+            await idle.pop()[0].disconnect()
 
 
 async def _reply_later(connection: Any) -> Any:

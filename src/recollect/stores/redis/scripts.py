@@ -31,7 +31,7 @@ class Script:
         return ("EVALSHA", self.sha, len(keys), *keys, *args)
 
 
-COMMIT = Script("time", "session", "feed", "commit")
+COMMIT = Script("append", "time", "session", "feed", "commit")
 SWEEP = Script("time", "session", "feed", "sweep")
 PREFERENCES = Script("preferences_head", "feed", "preferences")
 HEADERS = Script("headers")

@@ -81,18 +81,24 @@ class Wire(ABC):
 
     async def ask(self, key: str, *commands: Command, again: bool = True) -> Any:
         """The answer of one unit; raises what went wrong, in our words."""
-        (found,) = await self.ask_all((Unit(key, commands, again),))
-        if isinstance(found, RecollectError):
-            raise found
-        return found
+        units = (Unit(key, commands, again),)
+        answers = await self._send(units)
+        if isinstance(answers[0], Exception):
+            answers = await self._settle(units, answers)
+            if isinstance(answers[0], RecollectError):
+                raise answers[0]
+        return answers[0]
 
     async def ask_all(self, units: Sequence[Unit]) -> list[Any]:
-        """An answer for each unit, or its error.
+        """An answer for each unit, or its error."""
+        return await self._settle(units, await self._send(units))
+
+    async def _settle(self, units: Sequence[Unit], answers: list[Any]) -> list[Any]:
+        """Try again what failed, where that is safe, and say in our words what still fails.
 
         What was certainly not executed is sent again after a pause, up to `retries` times; so is, where the unit says
         that it may be, what got no answer. Units of one slot keep their order.
         """
-        answers = await self._send(units)
         for attempt in range(self._retries + 1):
             waiting = [n for n, found in enumerate(answers) if isinstance(found, Exception)]
             if not waiting:
@@ -147,7 +153,13 @@ class SingleWire(Wire):
         self._node = node
 
     async def _send(self, units: Sequence[Unit]) -> list[Any]:
-        return await exchange(self._node, units)
+        if len(units) > 1:
+            return await exchange(self._node, units)
+        data, count = packed(units[0])
+        try:
+            return [answer(await self._node.exchange(data, count))]
+        except Lost as error:
+            return [error]
 
     async def close(self) -> None:
         await self._node.close()

@@ -1,10 +1,14 @@
 -- The feed: one stream for all partitions of a tag, written in the call that makes the change. Needs call, now, id,
 -- CHANGES and STATE.
+--
+-- A tenant of one tag has the stream's own ids. Where it is divided into shards, whose streams are merged by their ids,
+-- those are finer: the server's time as <milliseconds>-<microseconds in it * 1000>, always above the one before.
 
 local feed_ms, feed_seq
+local is_shard = string.find(CHANGES, '{[^}]*/')
 
--- An entry's id is the server's time, <milliseconds>-<microseconds in it * 1000>, and always above the one before.
-local function record(kind, name, first, last)
+local function next_id()
+  if not is_shard then return '*' end
   if feed_ms then
     feed_seq = feed_seq + 1
   else
@@ -12,8 +16,12 @@ local function record(kind, name, first, last)
     feed_ms = time[1] * 1000 + math.floor(time[2] / 1000)
     feed_seq = time[2] % 1000 * 1000
   end
+  return string.format('%d-%d', feed_ms, feed_seq)
+end
+
+local function record(kind, name, first, last)
   local function add()
-    return redis.pcall('XADD', CHANGES, string.format('%d-%d', feed_ms, feed_seq), 'kind', kind, 'table', name,
+    return redis.pcall('XADD', CHANGES, next_id(), 'kind', kind, 'table', name,
       'partition', id, 'first_seq', first or 0, 'last_seq', last or 0, 'at', now)
   end
   local added = add()
@@ -23,7 +31,7 @@ local function record(kind, name, first, last)
     local newest = call('XREVRANGE', CHANGES, '+', '-', 'COUNT', 1)
     local highest = newest[1] and newest[1][1] or call('HGET', STATE, 'swept_change')
     local ms, seq = string.match(highest, '^(%d+)-(%d+)$')
-    feed_ms, feed_seq = tonumber(ms), tonumber(seq) + 1
+    feed_ms, feed_seq = tonumber(ms), tonumber(seq)
     added = add()
     if type(added) == 'table' then error(added.err) end
   end
