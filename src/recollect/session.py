@@ -33,7 +33,6 @@ from recollect.model import (
     Stats,
     Summary,
 )
-from recollect.recall.analyzer import analyze
 from recollect.store import Append, Appended, Delete, SessionDefaults
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ class AsyncSessionHandle:
         rows = [base.intake.accept(message, lifetime) for message in many(messages)]
         if not rows:
             return Appended()
-        terms = [" ".join(analyze(row.text)) for row in rows]
+        terms = [base.terms(row) for row in rows]
         (result,) = await base.store.commit(
             base.session_partition(self._id), (Append(rows=rows, terms=terms, session=self._defaults),)
         )

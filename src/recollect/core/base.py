@@ -9,6 +9,7 @@ from recollect.core.messages import Intake, message_tokens
 from recollect.core.tokens import TokenCounter, estimate_tokens
 from recollect.errors import CorruptRecord, InvalidInput
 from recollect.model import Message, Preferences, Session, Summary
+from recollect.recall.analyzer import analyze
 from recollect.store import Driver, Partition, Store
 
 T = TypeVar("T")
@@ -41,6 +42,10 @@ class Base:
     def tokens(self, message: Message) -> int:
         """Tokens of a stored message by this client's counter; what is stored may be another's count."""
         return message_tokens(message, self.count)
+
+    def terms(self, message: Message) -> str:
+        """The terms to store with a message: those of its text; none where the store has no index for them."""
+        return " ".join(analyze(message.text)) if self.store.capabilities.text_search else ""
 
     async def header(self, session_id: str) -> Session | None:
         """The session's header."""

@@ -15,7 +15,6 @@ from recollect.core.checks import check_id, check_json, check_optional_time
 from recollect.core.messages import KNOWN, OURS, Intake
 from recollect.errors import InvalidInput, LimitExceeded, RecollectError, Unavailable
 from recollect.model import JSON, Message, Session
-from recollect.recall.analyzer import analyze
 from recollect.store import Append, Commit, SessionDefaults
 from recollect.store.contract import Appended
 
@@ -69,7 +68,6 @@ class _Run:
         self.session = session
         self.user = user
         self.rows: list[Message] = []
-        self.terms: list[str] = []
         self.lines: list[int] = []
 
 
@@ -84,7 +82,6 @@ class _Batch:
             run = self._last[session] = _Run(session, user)
             self.runs.append(run)
         run.rows.append(message)
-        run.terms.append(" ".join(analyze(message.text)))
         run.lines.append(line)
 
 
@@ -221,7 +218,7 @@ async def _write(base: Base, batch: _Batch, report: _Report, on_error: OnError) 
     commits = [
         Commit(
             base.session_partition(run.session),
-            [Append(rows=run.rows, terms=run.terms, session=SessionDefaults(user_id=run.user))],
+            [Append(rows=run.rows, terms=[*map(base.terms, run.rows)], session=SessionDefaults(user_id=run.user))],
         )
         for run in batch.runs
     ]
