@@ -38,7 +38,8 @@ if ARGV[4] == '1' and ARGV[5] == 'append' and ARGV[11] == '1' and ARGV[13] == ''
         'first_seq', seq, 'last_seq', seq, 'at', now)
       if type(entry) == 'table' then
         -- The same microsecond again, or the server's clock was set back.
-        local ms, n = string.match(call('XREVRANGE', KEYS[9], '+', '-', 'COUNT', 1)[1][1], '^(%d+)-(%d+)$')
+        local newest = call('XREVRANGE', KEYS[9], '+', '-', 'COUNT', 1)[1]
+        local ms, n = string.match(newest and newest[1] or call('HGET', KEYS[10], 'swept_change'), '^(%d+)-(%d+)$')
         call('XADD', KEYS[9], string.format('%s-%d', ms, n + 1), 'kind', 'append', 'table', 'messages', 'partition',
           ARGV[3], 'first_seq', seq, 'last_seq', seq, 'at', now)
       end
