@@ -47,11 +47,9 @@ async def _headers(paths: Paths, hash: Key, now: str) -> list[Header]:
     name, low = f"user:{encode(hash[1])}:sessions", "-"
     found: list[Header] = []
     while True:
-        shards = await paths.members(hash[0], name, low, "+", PAGE, False)
-        page = sorted(member for members in shards for member in members)[:PAGE]
-        if page:
-            headers = await paths.headers(hash[0], [member[AT:] for member in page], now)
-            found += [header for header in headers if header and header.row.user_id == hash[1]]
+        page = await paths.members(hash[0], name, low, "+", PAGE, False)
+        headers = await paths.headers(hash[0], [member[AT:] for member in page], now)
+        found += [header for header in headers if header and header.row.user_id == hash[1]]
         if len(page) < PAGE:
             return found
         low = f"({page[-1]}"

@@ -1,13 +1,14 @@
 """Paths that cross partitions: sessions of a tenant or a user by activity, preferences by user.
 
-Each is a sorted set with equal scores, so that Redis orders it by its members' bytes: ``<updated_at> <session id>``,
-or the user's id. The commit that changes a session moves its member in the same call, so a path never lags. Where a
+Each is a sorted set with equal scores, so that Redis orders it by its members' bytes: the second of the last activity
+and the session's id, or the user's id. The commit that changes a session moves its member in the same call, so a path never lags. Where a
 tenant has several shards, each has its own, and they are merged here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from recollect.model import Preferences, Session
@@ -19,11 +20,12 @@ from recollect.stores.redis.scripts import HEADERS
 from recollect.stores.redis.wire import Unit, Wire
 
 PAGE = 500
-AT = 28
-"""Where the id begins in a member ``<instant> <id>``."""
+EVERYTHING = -1
+"""As a limit of Redis."""
 
-Place = tuple[int, str]
-"""A member and the shard that it is in."""
+SECOND = 19
+AT = SECOND + 1
+"""Where the session's id begins in a member ``2026-11-21T00:52:30 <id>``."""
 
 
 class Paths:
@@ -43,17 +45,30 @@ class Paths:
     ) -> list[Session]:
         """Live sessions of a tenant, or of a user, in the order of their activity."""
         name = f"user:{encode(hash[1])}:sessions" if len(hash) > 1 else "sessions"
-        low = "-" if after is None else f"({dump_time(after[0])} {after[1]}"
-        high = "+" if before is None else f"({dump_time(before[0])} {before[1]}"
-
-        async def rows(members: Sequence[str]) -> list[Session | None]:
-            found = await self.headers(hash[0], [member[AT:] for member in members], now)
-            return [
-                header.row if header and (len(hash) == 1 or header.row.user_id == hash[1]) else None
-                for header in found
+        low = "-" if after is None else f"[{dump_time(after[0])[:SECOND]}"
+        high = "+" if before is None else f"[{dump_time(before[0])[:SECOND]}~"
+        out: list[Session] = []
+        while len(out) < limit:
+            count = min(PAGE, limit - len(out))
+            page = await self.members(hash[0], name, low, high, count, reverse)
+            ended = len(page) < count
+            if not ended:
+                # The list is exact to the second, so the last one has to be whole.
+                last = page[-1][:SECOND]
+                page = [member for member in page if member[:SECOND] != last]
+                page += await self.members(hash[0], name, f"[{last}", f"[{last}~", EVERYTHING, reverse)
+                low, high = (low, f"({last}") if reverse else (f"({last}~", high)
+            headers = await self.headers(hash[0], [member[AT:] for member in page], now)
+            rows = [header.row for header in headers if header and hash[1:] in ((), (header.row.user_id,))]
+            rows.sort(key=_activity, reverse=reverse)
+            out += [
+                row
+                for row in rows
+                if (after is None or _activity(row) > after) and (before is None or _activity(row) < before)
             ]
-
-        return await self._merged(hash[0], name, low, high, limit, reverse, rows)
+            if ended:
+                break
+        return out[:limit]
 
     async def preferences(
         self, scope: str, *, after: Key | None, before: Key | None, limit: int, reverse: bool
@@ -61,14 +76,18 @@ class Paths:
         """Documents of a tenant in the order of the users' ids."""
         low = "-" if after is None else f"({after[0]}"
         high = "+" if before is None else f"({before[0]}"
-
-        async def rows(members: Sequence[str]) -> list[Preferences | None]:
-            documents = [self._keys.user(scope, member).document for member in members]
+        out: list[Preferences] = []
+        while len(out) < limit:
+            count = min(PAGE, limit - len(out))
+            users = await self.members(scope, "preferences", low, high, count, reverse)
+            documents = [self._keys.user(scope, user).document for user in users]
             units = [Unit(key, (("HMGET", key, *PREFERENCE_FIELDS),)) for key in documents]
-            found = settled(await self._wire.ask_all(units))
-            return [preferences_of(row) if row[0] is not None else None for row in found]
-
-        return await self._merged(scope, "preferences", low, high, limit, reverse, rows)
+            rows = settled(await self._wire.ask_all(units))
+            out += [preferences_of(row) for row in rows if row[0] is not None]
+            if len(users) < count:
+                break
+            low, high = (low, f"({users[-1]}") if reverse else (f"({users[-1]}", high)
+        return out
 
     async def headers(self, scope: str, ids: Sequence[str], now: str) -> list[Header | None]:
         """Headers of sessions, in the order of the ids; None for one that is not there."""
@@ -90,41 +109,20 @@ class Paths:
                 out[n] = Header(row) if row and row[0] == ids[n] else None
         return out
 
-    async def members(
-        self, scope: str, name: str, low: str, high: str, limit: int, reverse: bool
-    ) -> list[list[str]]:
-        """The first members of each shard's part of a path."""
+    async def members(self, scope: str, name: str, low: str, high: str, limit: int, reverse: bool) -> list[str]:
+        """The first members of a path, over all shards."""
         edges = (high, low) if reverse else (low, high)
         way = "ZREVRANGEBYLEX" if reverse else "ZRANGEBYLEX"
         keys = [f"{base}{name}" for base in self._keys.bases(scope)]
-        return settled(
-            await self._wire.ask_all([Unit(key, ((way, key, *edges, "LIMIT", 0, limit),)) for key in keys])
-        )
+        units = [Unit(key, ((way, key, *edges, "LIMIT", 0, limit),)) for key in keys]
+        shards = settled(await self._wire.ask_all(units))
+        # UTF-8 and code points have the same order, and a page of every shard holds a page of them all.
+        return sorted((member for members in shards for member in members), reverse=reverse)[: None if limit == EVERYTHING else limit]
 
-    async def _merged(
-        self,
-        scope: str,
-        name: str,
-        low: str,
-        high: str,
-        limit: int,
-        reverse: bool,
-        rows: Callable[[Sequence[str]], Any],
-    ) -> list[Any]:
-        out: list[Any] = []
-        while len(out) < limit:
-            count = min(PAGE, limit - len(out))
-            shards = await self.members(scope, name, low, high, count, reverse)
-            # UTF-8 and code points have the same order, and a page of every shard holds a page of them all.
-            page = sorted((member for members in shards for member in members), reverse=reverse)[:count]
-            out += [row for row in (await rows(page) if page else ()) if row is not None]
-            if len(page) < count:
-                break
-            if reverse:
-                high = f"({page[-1]}"
-            else:
-                low = f"({page[-1]}"
-        return out
+
+def _activity(row: Session) -> tuple[datetime, str]:
+    assert row.updated_at is not None
+    return (row.updated_at, row.id)
 
 
 def settled(answers: Sequence[Any]) -> list[Any]:

@@ -6,9 +6,12 @@ from datetime import datetime
 
 from recollect.store.codec import dump_time
 from recollect.stores.redis.keys import Keys
-from recollect.stores.redis.paths import AT, settled
+from recollect.stores.redis.paths import settled
 from recollect.stores.redis.scripts import SWEEP
 from recollect.stores.redis.wire import Unit, Wire
+
+AT = 28
+"""Where the session's id begins in a member ``<instant> <id>`` of the list of what is due."""
 
 SESSIONS = 50
 MESSAGES = 1000

@@ -91,6 +91,8 @@ class Wire(ABC):
 
     async def ask_all(self, units: Sequence[Unit]) -> list[Any]:
         """An answer for each unit, or its error."""
+        if not units:
+            return []
         return await self._settle(units, await self._send(units))
 
     async def _settle(self, units: Sequence[Unit], answers: list[Any]) -> list[Any]:

@@ -14,15 +14,17 @@ if ARGV[4] == '1' and ARGV[5] == 'append' and ARGV[11] == '1' and ARGV[13] == ''
       call('XADD', KEYS[2], seq .. '-0', unpack(ARGV, 14))
       local updated = head[4]
       if created > updated then
-        local id = ARGV[3]
-        local was, is = updated .. ' ' .. id, created .. ' ' .. id
-        call('ZREM', KEYS[7], was)
-        call('ZADD', KEYS[7], 0, is)
-        if owner then
-          local key = ARGV[2] .. 'user:' .. string.gsub(owner, '[^A-Za-z0-9%._~:@%+=,%-\128-\255]',
-            function(byte) return string.format('%%%02X', string.byte(byte)) end) .. ':sessions'
-          call('ZREM', key, was)
-          call('ZADD', key, 0, is)
+        local was, is = string.sub(updated, 1, 19), string.sub(created, 1, 19)
+        if is ~= was then
+          was, is = was .. ' ' .. ARGV[3], is .. ' ' .. ARGV[3]
+          call('ZREM', KEYS[7], was)
+          call('ZADD', KEYS[7], 0, is)
+          if owner then
+            local key = ARGV[2] .. 'user:' .. string.gsub(owner, '[^A-Za-z0-9%._~:@%+=,%-\128-\255]',
+              function(byte) return string.format('%%%02X', string.byte(byte)) end) .. ':sessions'
+            call('ZREM', key, was)
+            call('ZADD', key, 0, is)
+          end
         end
         updated = created
       end

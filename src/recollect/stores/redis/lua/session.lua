@@ -102,8 +102,14 @@ local function due()
   return first or h.expires
 end
 
+-- Lists of sessions by activity are exact to the second, and sorted within it by who reads them: so a burst of messages
+-- writes to them once.
+local function activity(header)
+  return header and string.sub(header.updated, 1, 19) .. ' ' .. id
+end
+
 local function save()
-  local was, is = old and old.updated .. ' ' .. id, h and h.updated .. ' ' .. id
+  local was, is = activity(old), activity(h)
   move(SESSIONS, was, is)
   local owner, user = old and old.user, h and h.user
   if owner and owner ~= user then call('ZREM', key_of_user(owner), was) end
