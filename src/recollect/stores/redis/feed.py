@@ -103,12 +103,29 @@ class Feed:
     async def sweep(self, scope: str, now: datetime) -> int:
         """Remove entries that are older than the retention; how many."""
         oldest = dump_time(now - self._retention)
+        bases = self._keys.bases(scope)
+        young = "+" if len(bases) == 1 else await self._first_young(bases, oldest)
         removed = 0
-        for base in self._keys.bases(scope):
+        for base in bases:
             keys = (f"{base}changes", f"{base}state")
-            while gone := int(await self._wire.ask(keys[0], SWEEP_FEED(keys, oldest, SWEEP_AT_ONCE))):
+            while gone := int(await self._wire.ask(keys[0], SWEEP_FEED(keys, oldest, SWEEP_AT_ONCE, young))):
                 removed += gone
         return removed
+
+    async def _first_young(self, bases: Sequence[str], oldest: str) -> str:
+        """The first entry of all shards together that stays: what lies behind it stays too, whatever its clock said."""
+        edge = "+"
+        for base in bases:
+            start = "-"
+            while entries := await self._wire.ask(
+                f"{base}changes", ("XRANGE", f"{base}changes", start, edge, "COUNT", SWEEP_AT_ONCE)
+            ):
+                young = next((place for place, fields in entries if fields[-1] > oldest), None)
+                if young is not None:
+                    edge = young
+                    break
+                start = f"({entries[-1][0]}"
+        return edge
 
 
 def _parse(text: str) -> Place:

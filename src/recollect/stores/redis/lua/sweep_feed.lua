@@ -1,8 +1,9 @@
 -- Remove entries from the old end of the feed, and note how far: a cursor before that has lost its successors.
 --
--- KEYS: the feed, its state. ARGV: the latest instant that goes, a limit. Gives how many went.
+-- KEYS: the feed, its state. ARGV: the latest instant that goes, a limit, the id of an entry that stays ('+' for none).
+-- Gives how many went.
 
-local entries = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', ARGV[2])
+local entries = redis.call('XRANGE', KEYS[1], '-', ARGV[3] == '+' and '+' or '(' .. ARGV[3], 'COUNT', ARGV[2])
 local gone = {}
 for _, entry in ipairs(entries) do
   local at
