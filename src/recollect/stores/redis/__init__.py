@@ -8,7 +8,7 @@ try:
 except ImportError as _error:
     raise missing_extra(_error.name or "redis", "redis") from _error
 
-from recollect.stores.redis.options import Options, parse_url  # noqa: E402
-from recollect.stores.redis.store import RedisStore  # noqa: E402
+from recollect.stores.redis.options import Options, parse_url
+from recollect.stores.redis.store import RedisStore
 
 __all__ = ["Options", "RedisStore", "parse_url"]

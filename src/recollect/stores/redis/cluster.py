@@ -35,7 +35,13 @@ class ClusterWire(Wire):
     """
 
     def __init__(
-        self, driver: Driver, seeds: Sequence[Address], make_node: Callable[[Address], Node], *, where: str, retries: int
+        self,
+        driver: Driver,
+        seeds: Sequence[Address],
+        make_node: Callable[[Address], Node],
+        *,
+        where: str,
+        retries: int,
     ) -> None:
         super().__init__(driver, where=where, retries=retries)
         self._seeds = tuple(seeds)
@@ -107,9 +113,7 @@ class ClusterWire(Wire):
                     answers[n] = Lost(ConnectionError("no server has this slot (is the cluster complete?)"), sent=False)
                 stale = True
                 continue
-            for n, found in zip(
-                numbers, await exchange(self._node(owner), [units[n] for n in numbers]), strict=True
-            ):
+            for n, found in zip(numbers, await exchange(self._node(owner), [units[n] for n in numbers]), strict=True):
                 answers[n] = found
                 code, _, rest = str(found).partition(" ") if isinstance(found, Exception) else ("", "", "")
                 if code == "MOVED":

@@ -117,7 +117,9 @@ class Paths:
         units = [Unit(key, ((way, key, *edges, "LIMIT", 0, limit),)) for key in keys]
         shards = settled(await self._wire.ask_all(units))
         # UTF-8 and code points have the same order, and a page of every shard holds a page of them all.
-        return sorted((member for members in shards for member in members), reverse=reverse)[: None if limit == EVERYTHING else limit]
+        return sorted((member for members in shards for member in members), reverse=reverse)[
+            : None if limit == EVERYTHING else limit
+        ]
 
 
 def _activity(row: Session) -> tuple[datetime, str]:

@@ -156,9 +156,7 @@ class RedisStore(Store):
             return await self._paths.preferences(hash[0], after=after, before=before, limit=limit, reverse=reverse)
         bounds: dict[str, Any] = {"since": since, "until": until, "limit": limit, "reverse": reverse}
         if path == "messages_by_user":
-            return await messages_by_user(
-                self._reads, self._paths, hash, now, after=after, before=before, **bounds
-            )
+            return await messages_by_user(self._reads, self._paths, hash, now, after=after, before=before, **bounds)
         bounds |= {"low": after[0] + 1 if after else 0, "high": before[0] - 1 if before else MAX_SEQ}
         if path == "messages":
             return await self._reads.log(hash[0], hash[1], now, **bounds)
@@ -178,7 +176,9 @@ class RedisStore(Store):
         filter: Filter = Filter(),
     ) -> list[Candidate]:
         self._open_wire  # noqa: B018
-        raise Unsupported("a plain Redis has no text search and no vector search; sqlite:// and postgresql:// have text")
+        raise Unsupported(
+            "a plain Redis has no text search and no vector search; sqlite:// and postgresql:// have text"
+        )
 
     async def changes(self, scope: str, *, after: str | None = None, limit: int) -> list[Change]:
         self._open_wire  # noqa: B018
