@@ -207,7 +207,7 @@ def _bulk_by_hand(server: RedisServer, turn: int) -> float:
         pipe = client.pipeline(transaction=False)
         for i in range(start, start + 1000):
             name, seq = i // PER_COMMIT % 100, i // 2000 * PER_COMMIT + i % PER_COMMIT + 1
-            fields = {"id": f"id-{i}", "role": "user", "created_at": NOW, "content": TEXTS[i % 1000]}
+            fields: dict[Any, Any] = {"id": f"id-{i}", "role": "user", "created_at": NOW, "content": TEXTS[i % 1000]}
             pipe.xadd(f"bulk:{turn}:{name}:messages", fields, id=f"{seq}-0")
             pipe.hset(f"bulk:{turn}:{name}:ids", f"id-{i}", seq)
         pipe.execute()

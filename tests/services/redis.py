@@ -17,6 +17,7 @@ import time
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -78,9 +79,9 @@ class RedisServer:
         """Its URL."""
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def client(self, **how: object) -> redis.Redis:
+    def client(self, **how: Any) -> Any:
         """The client library, for a look from outside."""
-        return redis.Redis(port=self.port, password=self.password, decode_responses=True, **how)  # type: ignore[arg-type]
+        return redis.Redis(port=self.port, password=self.password, decode_responses=True, **how)
 
     def start(self) -> RedisServer:
         """Start it and wait until it answers."""
@@ -178,9 +179,9 @@ def remove(url: str, prefix: str) -> None:
     """Remove all keys with a prefix."""
     bare = url.replace("redis+cluster://", "redis://")
     with redis.Redis.from_url(bare) as client:
-        nodes = [client]
+        nodes: list[Any] = [client]
         if url.startswith("redis+cluster"):
-            slots = client.execute_command("CLUSTER SLOTS")
+            slots: Any = client.execute_command("CLUSTER SLOTS")
             nodes = [redis.Redis(host=node[2][0].decode(), port=node[2][1]) for node in slots]
         for node in nodes:
             with node:

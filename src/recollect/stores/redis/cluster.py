@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import hiredis
 from redis.exceptions import RedisError
 
 from recollect.store import Driver
@@ -18,11 +17,11 @@ from recollect.stores.redis.errors import Lost
 from recollect.stores.redis.keys import slot
 from recollect.stores.redis.nodes import Node
 from recollect.stores.redis.scripts import Command
-from recollect.stores.redis.wire import Unit, Wire, answer, exchange, packed
+from recollect.stores.redis.wire import Unit, Wire, answer, exchange, pack, packed
 
 Address = tuple[str, int]
 
-_ASKING = hiredis.pack_command(("ASKING",))
+_ASKING = pack(("ASKING",))
 REDIRECTIONS = 5
 
 
@@ -137,7 +136,7 @@ class ClusterWire(Wire):
             if count > 1:
                 # ASKING holds for one command, and in a transaction for each that is queued: so without one.
                 replies = [
-                    (await self._node((host, int(port))).exchange(_ASKING + hiredis.pack_command(command), 2))[1]
+                    (await self._node((host, int(port))).exchange(_ASKING + pack(command), 2))[1]
                     for command in unit.commands
                 ]
                 return next((reply for reply in replies if isinstance(reply, Exception)), replies)

@@ -13,6 +13,7 @@ from recollect.store.codec import dump_time
 from recollect.store.contract import Key, Row, check_ops
 from recollect.stores.redis import schema
 from recollect.stores.redis.by_user import messages_by_user
+from recollect.stores.redis.checks import warnings
 from recollect.stores.redis.connections import borrowed_wire, make_wire
 from recollect.stores.redis.feed import Feed
 from recollect.stores.redis.keys import Keys
@@ -95,6 +96,9 @@ class RedisStore(Store):
             raise ConfigError("this store is not open, or closed")
         return self._wire
 
+    def _check_open(self) -> None:
+        assert self._open_wire is not None
+
     def _now(self) -> str:
         return dump_time(self.driver.now())
 
@@ -131,7 +135,7 @@ class RedisStore(Store):
         return outcomes
 
     async def get(self, table: str, key: Key) -> Row | None:
-        self._open_wire  # noqa: B018
+        self._check_open()
         return await self._reads.get(table, key, self._now())
 
     async def query(
@@ -146,7 +150,7 @@ class RedisStore(Store):
         limit: int,
         reverse: bool = False,
     ) -> Sequence[Any]:
-        self._open_wire  # noqa: B018
+        self._check_open()
         now = self._now()
         if limit < 1:
             return []
@@ -175,14 +179,17 @@ class RedisStore(Store):
         limit: int,
         filter: Filter = Filter(),
     ) -> list[Candidate]:
-        self._open_wire  # noqa: B018
+        self._check_open()
         raise Unsupported(
             "a plain Redis has no text search and no vector search; sqlite:// and postgresql:// have text"
         )
 
     async def changes(self, scope: str, *, after: str | None = None, limit: int) -> list[Change]:
-        self._open_wire  # noqa: B018
+        self._check_open()
         return await self._feed.changes(scope, after, limit)
+
+    async def warnings(self) -> list[str]:
+        return await warnings(self._open_wire)
 
     async def sweep(self) -> Swept:
         wire, now = self._open_wire, self.driver.now()

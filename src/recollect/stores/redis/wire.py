@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import hiredis
@@ -17,7 +17,7 @@ from recollect.stores.redis.errors import BEFORE_ANYTHING, Lost, lost, refusal
 from recollect.stores.redis.nodes import Node
 from recollect.stores.redis.scripts import Command, with_source
 
-_pack = hiredis.pack_command
+pack: Callable[[Command], bytes] = hiredis.pack_command  # type: ignore[assignment]
 
 
 class Unit(NamedTuple):
@@ -33,16 +33,16 @@ class Unit(NamedTuple):
     again: bool = True
 
 
-_MULTI = _pack(("MULTI",))
-_EXEC = _pack(("EXEC",))
+_MULTI = pack(("MULTI",))
+_EXEC = pack(("EXEC",))
 
 
 def packed(unit: Unit) -> tuple[bytes, int]:
     """The bytes of a unit and how many replies they get; the last of these is the answer."""
     commands = unit.commands
     if len(commands) == 1:
-        return _pack(commands[0]), 1
-    return b"".join((_MULTI, *map(_pack, commands), _EXEC)), len(commands) + 2
+        return pack(commands[0]), 1
+    return b"".join((_MULTI, *map(pack, commands), _EXEC)), len(commands) + 2
 
 
 def answer(replies: Sequence[Any]) -> Any:
