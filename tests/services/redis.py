@@ -72,7 +72,7 @@ class RedisServer:
         self.port = free_port()
         self._words = words or _DURABLE
         self._process: subprocess.Popen[bytes] | None = None
-        self.password: str | None = None
+        self.password = words[words.index("--requirepass") + 1] if "--requirepass" in words else None
 
     @property
     def url(self) -> str:
@@ -96,9 +96,7 @@ class RedisServer:
                 with self.client() as client:
                     client.ping()
                 return self
-            except redis.RedisError as error:
-                if isinstance(error, redis.AuthenticationError):
-                    return self
+            except redis.RedisError:
                 log_text = (self.folder / "log").read_text("utf-8", "replace")
                 assert self._process.poll() is None and time.monotonic() < deadline, log_text
                 time.sleep(0.01)

@@ -46,7 +46,9 @@ def memory(prefix: str, clock: ManualClock) -> Iterator[Recollect]:
 
 def test_a_stranger_reads_a_conversation(memory: Recollect, raw: Any, prefix: str, clock: ManualClock) -> None:
     session = memory.session("trip", user="ann")
-    session.append([{"role": "system", "content": "Be brief.", "id": "a"}, {"role": "user", "content": "안녕", "id": "b"}])
+    session.append(
+        [{"role": "system", "content": "Be brief.", "id": "a"}, {"role": "user", "content": "안녕", "id": "b"}]
+    )
     session.append({"role": "assistant", "content": "Hi", "id": "c", "metadata": {"model": "m"}}, ttl=60)
     session.save_summary("A greeting.", covers_seq=2)
     memory.user("ann").preferences.set("seat", "window")
@@ -75,16 +77,19 @@ def test_a_stranger_reads_a_conversation(memory: Recollect, raw: Any, prefix: st
         "expires_at": "2026-11-21T00:53:30.000001Z",
     }
     header = raw.hgetall(f"{own}header")
-    assert header.items() >= {
-        "session_id": "trip",
-        "user_id": "ann",
-        "message_count": "3",
-        "last_seq": "3",
-        "created_at": at,
-        "updated_at": at,
-        "metadata": "{}",
-        "version": "1",
-    }.items()
+    assert (
+        header.items()
+        >= {
+            "session_id": "trip",
+            "user_id": "ann",
+            "message_count": "3",
+            "last_seq": "3",
+            "created_at": at,
+            "updated_at": at,
+            "metadata": "{}",
+            "version": "1",
+        }.items()
+    )
     assert raw.hgetall(f"{own}ids") == {"a": "1", "b": "2", "c": "3"}
     assert raw.zrange(f"{own}system", 0, -1) == ["1"]
     assert raw.zrange(f"{own}expiring", 0, -1) == ["2026-11-21T00:53:30.000001Z 3"]
@@ -159,7 +164,7 @@ def test_all_keys_of_a_partition_are_in_one_slot(raw: Any) -> None:
     # The same arithmetic as the server's.
     some = Keys("p", 4).session("ten{ant", "a}b")[1].header
     with redis.Redis.from_url(servers.cluster_url().replace("redis+cluster", "redis")) as node:
-        found: Any = node.execute_command("CLUSTER", "KEYSLOT", some)  # type: ignore[no-untyped-call]
+        found: Any = node.execute_command("CLUSTER", "KEYSLOT", some)
     assert found == slot(some)
 
 
@@ -193,8 +198,12 @@ def test_a_clock_far_from_the_servers_loses_nothing(prefix: str, raw: Any) -> No
         assert session.tail() == []
 
 
-def test_a_sweep_leaves_no_key_of_what_has_expired(memory: Recollect, raw: Any, prefix: str, clock: ManualClock) -> None:
-    memory.session("gone", user="u", ttl=10).append([{"role": "system", "content": "x"}, {"role": "user", "content": "y"}])
+def test_a_sweep_leaves_no_key_of_what_has_expired(
+    memory: Recollect, raw: Any, prefix: str, clock: ManualClock
+) -> None:
+    memory.session("gone", user="u", ttl=10).append(
+        [{"role": "system", "content": "x"}, {"role": "user", "content": "y"}]
+    )
     memory.session("gone", user="u").save_summary("x", covers_seq=1)
     memory.session("stays").append({"role": "user", "content": "x"}, ttl=10)
     clock.forward(8 * 86400)

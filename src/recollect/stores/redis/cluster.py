@@ -17,7 +17,7 @@ from recollect.stores.redis.errors import Lost
 from recollect.stores.redis.keys import slot
 from recollect.stores.redis.nodes import Node
 from recollect.stores.redis.scripts import Command
-from recollect.stores.redis.wire import Unit, Wire, answer, exchange, pack, packed
+from recollect.stores.redis.wire import Unit, Wire, exchange, pack, packed
 
 Address = tuple[str, int]
 
@@ -59,7 +59,10 @@ class ClusterWire(Wire):
             await node.close()
 
     async def everywhere(self, command: Command) -> list[Any]:
-        await self._learn()
+        try:
+            await self._learn()
+        except (Lost, RedisError) as error:
+            raise self._translated(error, Unit("{}", (command,))) from error
         found = []
         for address in sorted({owner for owner in self._owners if owner is not None}):
             (reply,) = await exchange(self._node(address), (Unit("{}", (command,)),))
@@ -140,6 +143,6 @@ class ClusterWire(Wire):
                     for command in unit.commands
                 ]
                 return next((reply for reply in replies if isinstance(reply, Exception)), replies)
-            return answer((await self._node((host, int(port))).exchange(_ASKING + data, count + 1))[1:])
+            return (await self._node((host, int(port))).exchange(_ASKING + data, count + 1))[1]
         except Lost as error:
             return error

@@ -26,11 +26,13 @@ class Unit(NamedTuple):
     Parameters
     ----------
     key: any key of the slot. again: whether it may be sent again when nobody knows if it was executed.
+    loose: whether several commands go without a transaction around them.
     """
 
     key: str
     commands: tuple[Command, ...]
     again: bool = True
+    loose: bool = False
 
 
 _MULTI = pack(("MULTI",))
@@ -38,21 +40,23 @@ _EXEC = pack(("EXEC",))
 
 
 def packed(unit: Unit) -> tuple[bytes, int]:
-    """The bytes of a unit and how many replies they get; the last of these is the answer."""
+    """The bytes of a unit and how many replies they get."""
     commands = unit.commands
     if len(commands) == 1:
         return pack(commands[0]), 1
+    if unit.loose:
+        return b"".join(map(pack, commands)), len(commands)
     return b"".join((_MULTI, *map(pack, commands), _EXEC)), len(commands) + 2
 
 
-def answer(replies: Sequence[Any]) -> Any:
-    """The answer of a unit: an error, or what it gave."""
-    last = replies[-1]
+def answer(unit: Unit, replies: Sequence[Any]) -> Any:
+    """The answer of a unit: an error, or what it gave; for several commands a list."""
     if len(replies) == 1:
-        return last
-    if isinstance(last, Exception):
-        return next((reply for reply in replies if isinstance(reply, Exception)), last)
-    return next((reply for reply in last if isinstance(reply, Exception)), last)
+        return replies[0]
+    found = replies if unit.loose else replies[-1]
+    if isinstance(found, Exception):
+        return next((reply for reply in replies if isinstance(reply, Exception)), found)
+    return next((reply for reply in found if isinstance(reply, Exception)), found)
 
 
 class Wire(ABC):
@@ -109,14 +113,9 @@ class Wire(ABC):
             again = [n for n in waiting if _may_repeat(units[n], answers[n], attempt)]
             if not again or attempt == self._retries:
                 break
-            if not all(_is_unknown_script(answers[n]) for n in again):
+            if not all(_needs_another_form(units[n], answers[n]) for n in again):
                 await self._driver.sleep(random.uniform(0.5, 1.0) * min(1.0, 0.05 * 3**attempt))
-            units = [
-                unit._replace(commands=tuple(map(with_source, unit.commands)))
-                if n in waiting and _is_unknown_script(answers[n])
-                else unit
-                for n, unit in enumerate(units)
-            ]
+            units = [_other_form(unit, found) for unit, found in zip(units, answers, strict=True)]
             for n, found in zip(again, await self._send([units[n] for n in again]), strict=True):
                 answers[n] = found
         return [
@@ -138,6 +137,25 @@ def _is_unknown_script(found: object) -> bool:
     return isinstance(found, ResponseError) and type(found).__name__ == "NoScriptError"
 
 
+def _is_full(found: object) -> bool:
+    return isinstance(found, ResponseError) and type(found).__name__ == "OutOfMemoryError"
+
+
+def _needs_another_form(unit: Unit, found: object) -> bool:
+    """Whether the server will take the same at once in another form.
+
+    It may not know a script. And when its memory is full it takes no transaction, not one that only reads either; then
+    the commands go one by one: in a pinch the owner may be read a moment before the messages.
+    """
+    return _is_unknown_script(found) or (_is_full(found) and len(unit.commands) > 1 and not unit.loose)
+
+
+def _other_form(unit: Unit, found: object) -> Unit:
+    if _is_unknown_script(found):
+        return unit._replace(commands=tuple(map(with_source, unit.commands)))
+    return unit._replace(loose=True) if _needs_another_form(unit, found) else unit
+
+
 def _may_repeat(unit: Unit, found: Exception, attempt: int) -> bool:
     if isinstance(found, Lost):
         if isinstance(lost(found, "", writing=False), ConfigError):
@@ -145,7 +163,7 @@ def _may_repeat(unit: Unit, found: Exception, attempt: int) -> bool:
         # A server that does not answer is asked once more and no further: each time costs the whole timeout.
         slow = isinstance(found.cause, TimeoutError | RedisTimeoutError)
         return (unit.again or not found.sent) and not (slow and attempt > 0)
-    return _is_unknown_script(found) or str(found).partition(" ")[0] in BEFORE_ANYTHING
+    return _needs_another_form(unit, found) or str(found).partition(" ")[0] in BEFORE_ANYTHING
 
 
 class SingleWire(Wire):
@@ -160,7 +178,7 @@ class SingleWire(Wire):
             return await exchange(self._node, units)
         data, count = packed(units[0])
         try:
-            return [answer(await self._node.exchange(data, count))]
+            return [answer(units[0], await self._node.exchange(data, count))]
         except Lost as error:
             return [error]
 
@@ -176,13 +194,13 @@ async def exchange(node: Node, units: Sequence[Unit]) -> list[Any]:
     try:
         if len(units) == 1:
             data, count = packed(units[0])
-            return [answer(await node.exchange(data, count))]
+            return [answer(units[0], await node.exchange(data, count))]
         pieces, counts = zip(*map(packed, units), strict=True)
         replies = await node.exchange(b"".join(pieces), sum(counts))
     except Lost as error:
         return [error] * len(units)
     answers, at = [], 0
-    for count in counts:
-        answers.append(answer(replies[at : at + count]))
+    for unit, count in zip(units, counts, strict=True):
+        answers.append(answer(unit, replies[at : at + count]))
         at += count
     return answers
