@@ -141,14 +141,18 @@ def cluster_url() -> str:
     """The URL of a cluster of three primaries, started once a run; that of the environment if there is one."""
     if os.environ.get(CLUSTER_ENV):
         return os.environ[CLUSTER_ENV]
-    return start_cluster()
-
-
-def start_cluster() -> str:
-    """Start three primaries, give each a third of the slots, and wait until they agree."""
-    servers = [RedisServer("--cluster-enabled", "yes", *_DURABLE).start() for _ in range(3)]
-    for server in servers:
+    made: list[RedisServer] = []
+    url = start_cluster(made)
+    for server in made:
         atexit.register(server.stop)
+    return url
+
+
+def start_cluster(servers: list[RedisServer]) -> str:
+    """Start three primaries, give each a third of the slots, wait until they agree; the URL of the first."""
+    for _ in range(3):
+        servers.append(RedisServer("--cluster-enabled", "yes", *_DURABLE))
+        servers[-1].start()
     clients = [server.client() for server in servers]
     for n, client in enumerate(clients):
         first, last = n * 5462, min(16383, (n + 1) * 5462 - 1)

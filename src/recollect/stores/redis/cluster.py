@@ -13,7 +13,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from recollect.store import Driver
-from recollect.stores.redis.errors import Lost
+from recollect.stores.redis.errors import Lost, code_of
 from recollect.stores.redis.keys import slot
 from recollect.stores.redis.nodes import Node
 from recollect.stores.redis.scripts import Command
@@ -117,12 +117,12 @@ class ClusterWire(Wire):
                 continue
             for n, found in zip(numbers, await exchange(self._node(owner), [units[n] for n in numbers]), strict=True):
                 answers[n] = found
-                code, _, rest = str(found).partition(" ") if isinstance(found, Exception) else ("", "", "")
+                code = code_of(found) if isinstance(found, Exception) else ""
                 if code == "MOVED":
                     stale = True
                     moved.append(n)
                 elif code == "ASK":
-                    answers[n] = await self._ask_there(units[n], rest)
+                    answers[n] = await self._ask_there(units[n], str(found))
                 stale = stale or isinstance(found, Lost)
         if stale:
             try:
@@ -131,9 +131,9 @@ class ClusterWire(Wire):
                 pass  # what was not answered says so itself
         return moved
 
-    async def _ask_there(self, unit: Unit, rest: str) -> Any:
-        """A slot that is moving: this once, ask the server it moves to."""
-        host, _, port = rest.split(" ")[-1].rpartition(":")
+    async def _ask_there(self, unit: Unit, told: str) -> Any:
+        """A slot that is moving: this once, ask the server it moves to, whose address ends what was told."""
+        host, _, port = told.split(" ")[-1].rpartition(":")
         data, count = packed(unit)
         try:
             if count > 1:

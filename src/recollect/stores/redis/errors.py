@@ -23,10 +23,33 @@ BEFORE_ANYTHING = ("LOADING", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "BUSY")
 """Replies that say: not now, nothing was done. Waiting helps."""
 
 
+_CODES = {
+    "AskError": "ASK",
+    "AuthenticationError": "NOAUTH",
+    "BusyLoadingError": "LOADING",
+    "ClusterDownError": "CLUSTERDOWN",
+    "MasterDownError": "MASTERDOWN",
+    "MovedError": "MOVED",
+    "NoPermissionError": "NOPERM",
+    "NoScriptError": "NOSCRIPT",
+    "OutOfMemoryError": "OOM",
+    "ReadOnlyError": "READONLY",
+    "TryAgainError": "TRYAGAIN",
+}
+
+
+def code_of(error: BaseException) -> str:
+    """The word that an error reply begins with, which the client library takes off where it has a class for it."""
+    if "access a non local key" in str(error):
+        # A script met a key that is on its way to another server of the cluster, before it wrote anything.
+        return "TRYAGAIN"
+    return _CODES.get(type(error).__name__) or str(error).partition(" ")[0]
+
+
 def refusal(error: Exception, where: str) -> RecollectError:
     """An error reply as an error of ours."""
     text = str(error)
-    code = text.partition(" ")[0]
+    code = code_of(error)
     if code in BEFORE_ANYTHING:
         return Unavailable(f"{where} cannot serve now: {text}")
     if code == "READONLY" or "read only replica" in text:

@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from recollect.errors import ConfigError, RecollectError
 from recollect.store import Driver
-from recollect.stores.redis.errors import BEFORE_ANYTHING, Lost, lost, refusal
+from recollect.stores.redis.errors import BEFORE_ANYTHING, Lost, code_of, lost, refusal
 from recollect.stores.redis.nodes import Node
 from recollect.stores.redis.scripts import Command, with_source
 
@@ -134,11 +134,11 @@ class Wire(ABC):
 
 
 def _is_unknown_script(found: object) -> bool:
-    return isinstance(found, ResponseError) and type(found).__name__ == "NoScriptError"
+    return isinstance(found, ResponseError) and code_of(found) == "NOSCRIPT"
 
 
 def _is_full(found: object) -> bool:
-    return isinstance(found, ResponseError) and type(found).__name__ == "OutOfMemoryError"
+    return isinstance(found, ResponseError) and code_of(found) == "OOM"
 
 
 def _needs_another_form(unit: Unit, found: object) -> bool:
@@ -163,7 +163,7 @@ def _may_repeat(unit: Unit, found: Exception, attempt: int) -> bool:
         # A server that does not answer is asked once more and no further: each time costs the whole timeout.
         slow = isinstance(found.cause, TimeoutError | RedisTimeoutError)
         return (unit.again or not found.sent) and not (slow and attempt > 0)
-    return _needs_another_form(unit, found) or str(found).partition(" ")[0] in BEFORE_ANYTHING
+    return _needs_another_form(unit, found) or code_of(found) in BEFORE_ANYTHING
 
 
 class SingleWire(Wire):

@@ -9,25 +9,27 @@ if ARGV[4] == '1' and ARGV[5] == 'append' and ARGV[11] == '1' and ARGV[13] == ''
   local owner = head[2]
   if head[1] and not head[6] and (user == '' or user == owner) and created >= head[5] and created <= now
     and head[3] ~= '0' then
-    local seq = head[1] + 1
+    local seq, updated = head[1] + 1, head[4]
+    local was, is = string.sub(updated, 1, 19), string.sub(created, 1, 19)
+    local moves = is > was
+    local list
+    if moves and owner then
+      list = ARGV[2] .. 'user:' .. string.gsub(owner, '[^A-Za-z0-9%._~:@%+=,%-\128-\255]',
+        function(byte) return string.format('%%%02X', string.byte(byte)) end) .. ':sessions'
+      call('EXISTS', list) -- before anything is written, see `reach` in session.lua
+    end
     if call('HSETNX', KEYS[3], ARGV[15], seq) == 1 then
       call('XADD', KEYS[2], seq .. '-0', unpack(ARGV, 14))
-      local updated = head[4]
-      if created > updated then
-        local was, is = string.sub(updated, 1, 19), string.sub(created, 1, 19)
-        if is ~= was then
-          was, is = was .. ' ' .. ARGV[3], is .. ' ' .. ARGV[3]
-          call('ZREM', KEYS[7], was)
-          call('ZADD', KEYS[7], 0, is)
-          if owner then
-            local key = ARGV[2] .. 'user:' .. string.gsub(owner, '[^A-Za-z0-9%._~:@%+=,%-\128-\255]',
-              function(byte) return string.format('%%%02X', string.byte(byte)) end) .. ':sessions'
-            call('ZREM', key, was)
-            call('ZADD', key, 0, is)
-          end
+      if moves then
+        was, is = was .. ' ' .. ARGV[3], is .. ' ' .. ARGV[3]
+        call('ZREM', KEYS[7], was)
+        call('ZADD', KEYS[7], 0, is)
+        if list then
+          call('ZREM', list, was)
+          call('ZADD', list, 0, is)
         end
-        updated = created
       end
+      if created > updated then updated = created end
       call('HSET', KEYS[1], 'last_seq', seq, 'message_count', head[3] + 1, 'updated_at', updated, 'last_message_at',
         created)
       -- Where the tag has no shards the stream's own ids do; else they have to be finer, see feed.lua.

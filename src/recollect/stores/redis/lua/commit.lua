@@ -24,12 +24,14 @@ local function conflict()
     local op = ARGV[at]
     if op == 'append' then
       local user = ARGV[at + 2]
+      reach(user)
       if user ~= '' then
         if owner and owner ~= user then return {'conflict', n, 'owner', 0} end
         owner = user
       end
       if not there then there, version, noted = not is_past(ARGV[at + 3]), 1, 0 end
     elseif op == 'header' then
+      reach(ARGV[at + 3])
       if not fits(tonumber(ARGV[at + 2]), version) then return {'conflict', n, 'version', version or 0} end
       there, version, owner = not is_past(ARGV[at + 4]), (version or 0) + 1, ARGV[at + 3] ~= '' and ARGV[at + 3] or nil
     elseif op == 'summary' then

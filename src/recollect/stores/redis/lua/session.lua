@@ -88,6 +88,14 @@ local function key_of_user(user)
   return base .. 'user:' .. encoded .. ':sessions'
 end
 
+-- A user's key is not among KEYS, so a Redis Cluster does not look before the script whether it is here, and not on its
+-- way to another server. It is touched before anything is written, for then the script may still fail.
+local function reach(user)
+  if user and user ~= '' then call('EXISTS', key_of_user(user)) end
+end
+
+if old then reach(old.user) end
+
 local function move(key, before, after)
   if before == after then return end
   if before then call('ZREM', key, before) end
