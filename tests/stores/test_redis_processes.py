@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,3 +102,31 @@ def test_nothing_is_missing_after_kill_9(url: str) -> None:
             _check_log(rows, acknowledged[session], names[session])
             assert feed[session] == [row.seq for row in rows], "the feed is complete and in order"
         assert sum(map(len, acknowledged.values())) > 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_makes_its_own_connections(url: str) -> None:
+    script = f"""
+import os
+from recollect import Recollect
+memory = Recollect("{url}")
+session = memory.session("s")
+session.append({{"role": "user", "content": "parent"}})
+children = []
+for i in range(3):
+    pid = os.fork()
+    if pid == 0:
+        for _ in range(25):
+            session.append({{"role": "user", "content": "child"}})
+        os._exit(0)
+    children.append(pid)
+for _ in range(25):
+    session.append({{"role": "user", "content": "parent"}})
+codes = [os.waitpid(pid, 0)[1] for pid in children]
+assert codes == [0] * 3, codes
+rows = session.tail(1000)
+assert [row.seq for row in rows] == list(range(1, 102)), len(rows)
+memory.close()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr

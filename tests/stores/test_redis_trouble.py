@@ -208,8 +208,9 @@ def test_warnings_of_the_set_up(own_server: Callable[..., RedisServer]) -> None:
 # -- while it runs -------------------------------------------------------------------------------------------------------
 
 
-def test_scripts_that_the_server_forgot_are_sent_again(url: str, raw: Any) -> None:
-    with Recollect(url) as memory:
+@pytest.mark.parametrize("retries", [0, 3])
+def test_scripts_that_the_server_forgot_are_sent_again(url: str, raw: Any, retries: int) -> None:
+    with Recollect(f"{url}&retries={retries}") as memory:
         for n in range(5):
             raw.script_flush()
             memory.session("s").append({"role": "user", "content": str(n)})

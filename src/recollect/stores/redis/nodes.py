@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
@@ -53,6 +55,11 @@ class BlockingNode(Node):
 
     def __init__(self, connect: Connect, *, size: int, patience: float, timeout: float) -> None:
         super().__init__(connect, size=size, patience=patience, timeout=timeout)
+        self._reset()
+        _alive.add(self)
+
+    def _reset(self) -> None:
+        """No connections: at the beginning, and in a child after a fork, whose parent goes on with those there were."""
         self._idle: deque[tuple[Any, float]] = deque()
         self._made = 0
         self._waiting = 0
@@ -131,6 +138,18 @@ class BlockingNode(Node):
                 self._made -= 1
 
 
+_alive: weakref.WeakSet[BlockingNode] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for node in list(_alive):
+        node._reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def _reply(connection: Any) -> Any:
     try:
         return connection.read_response()
@@ -158,7 +177,8 @@ class AsyncNode(Node):
         idle, free = self._pool()
         if free.locked():
             try:
-                await asyncio.wait_for(free.acquire(), self.patience)
+                async with asyncio.timeout(self.patience):
+                    await free.acquire()
             except TimeoutError as error:
                 raise Lost(_exhausted(self.size, self.patience), sent=False) from error
         else:

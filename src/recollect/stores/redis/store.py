@@ -104,16 +104,16 @@ class RedisStore(Store):
 
     async def _note_scope(self, wire: Wire, scope: str) -> None:
         """Put a tenant on the list that a sweep goes through, before anything is written for it."""
-        if scope not in self._known_scopes:
-            await wire.ask(self._keys.scopes, ("SADD", self._keys.scopes, scope))
-            self._known_scopes.add(scope)
+        await wire.ask(self._keys.scopes, ("SADD", self._keys.scopes, scope))
+        self._known_scopes.add(scope)
 
     async def commit(self, partition: Partition, ops: Sequence[Op]) -> list[Result]:
         wire = self._open_wire
         check_ops(ops, self.capabilities)
         if not ops:
             return []
-        await self._note_scope(wire, partition.scope)
+        if partition.scope not in self._known_scopes:
+            await self._note_scope(wire, partition.scope)
         unit = unit_of(self._keys, partition, ops, self.driver.now())
         return results_of(partition, ops, await wire.ask(unit.key, *unit.commands, again=unit.again))
 
@@ -125,7 +125,8 @@ class RedisStore(Store):
             now = self.driver.now()
             for commit in some:
                 check_ops(commit.ops, self.capabilities)
-                await self._note_scope(wire, commit.partition.scope)
+                if commit.partition.scope not in self._known_scopes:
+                    await self._note_scope(wire, commit.partition.scope)
             units = [unit_of(self._keys, partition, ops, now) for partition, ops in some]
             for (partition, ops), found in zip(some, await wire.ask_all(units), strict=True):
                 try:

@@ -106,15 +106,20 @@ class Wire(ABC):
         What was certainly not executed is sent again after a pause, up to `retries` times; so is, where the unit says
         that it may be, what got no answer. Units of one slot keep their order.
         """
-        for attempt in range(self._retries + 1):
-            waiting = [n for n, found in enumerate(answers) if isinstance(found, Exception)]
-            if not waiting:
+        attempt = 0
+        while True:
+            failed = [n for n, found in enumerate(answers) if isinstance(found, Exception)]
+            if not failed:
                 return answers
-            again = [n for n in waiting if _may_repeat(units[n], answers[n], attempt)]
-            if not again or attempt == self._retries:
-                break
+            again = [n for n in failed if _may_repeat(units[n], answers[n], attempt)]
+            # Another form of the same is no second try: the server has not begun.
             if not all(_needs_another_form(units[n], answers[n]) for n in again):
+                if attempt == self._retries:
+                    break
                 await self._driver.sleep(random.uniform(0.5, 1.0) * min(1.0, 0.05 * 3**attempt))
+                attempt += 1
+            if not again:
+                break
             units = [_other_form(unit, found) for unit, found in zip(units, answers, strict=True)]
             for n, found in zip(again, await self._send([units[n] for n in again]), strict=True):
                 answers[n] = found
@@ -147,13 +152,16 @@ def _needs_another_form(unit: Unit, found: object) -> bool:
     It may not know a script. And when its memory is full it takes no transaction, not one that only reads either; then
     the commands go one by one: in a pinch the owner may be read a moment before the messages.
     """
-    return _is_unknown_script(found) or (_is_full(found) and len(unit.commands) > 1 and not unit.loose)
+    unknown = _is_unknown_script(found) and unit.commands[0][0] == "EVALSHA"
+    return unknown or (_is_full(found) and len(unit.commands) > 1 and not unit.loose)
 
 
 def _other_form(unit: Unit, found: object) -> Unit:
-    if _is_unknown_script(found):
-        return unit._replace(commands=tuple(map(with_source, unit.commands)))
-    return unit._replace(loose=True) if _needs_another_form(unit, found) else unit
+    if not _needs_another_form(unit, found):
+        return unit
+    if len(unit.commands) > 1:
+        return unit._replace(loose=True)
+    return unit._replace(commands=(with_source(unit.commands[0]),))
 
 
 def _may_repeat(unit: Unit, found: Exception, attempt: int) -> bool:
