@@ -451,7 +451,7 @@ def configuration() -> str:
         "The library reads one variable: `RECOLLECT_URL`, where `Recollect()` is called without a store. The other commands read"
         " the URL, the chat model's settings, `ttl`, `sliding` and `max_context_tokens` from the same places, and"
         " `RECOLLECT_USER`, who you are in `recollect chat` (your login name when it is not set).",
-        "The options of a store stand in its URL: [SQLite](../stores/sqlite.md#the-url), [memory](../stores/memory.md).",
+        "The options of a store stand in its URL: [SQLite](../stores/sqlite.md#the-url), [Redis](../stores/redis.md#the-url), [memory](../stores/memory.md).",
     )
 
 

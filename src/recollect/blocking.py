@@ -158,6 +158,10 @@ class Recollect:
     def sweep(self) -> Swept:
         return drive(self._twin.sweep())
 
+    @_as(AsyncRecollect.warnings)
+    def warnings(self) -> list[str]:
+        return drive(self._twin.warnings())
+
     @_as(AsyncRecollect.import_lines)
     def import_lines(
         self,

@@ -270,6 +270,10 @@ class AsyncRecollect:
         """Remove what has expired (it is never read anyway), old entries of the feed, and deleted remains on disk."""
         return await (await self._ready()).store.sweep()
 
+    async def warnings(self) -> list[str]:
+        """What in the database's set-up endangers what is promised, with what to do about it; empty if all is well."""
+        return await (await self._ready()).store.warnings()
+
     async def import_lines(
         self,
         lines: Iterable[bytes | str | Mapping[str, JSON]],

@@ -10,6 +10,7 @@ import pytest
 
 from recollect import Recollect
 from recollect.cli import checks
+from recollect.stores.memory import MemoryStore
 from tests.cli.harness import Cli
 from tests.servers import ModelServer, model_server, unused_port
 
@@ -51,6 +52,16 @@ def test_a_database_that_is_not_there_yet_is_no_problem(cli: Cli, tmp_path: Path
 
 def test_memory_does_not_last() -> None:
     assert findings(Cli("memory://"))["durability"]["status"] == "warning"
+
+
+def test_what_a_store_warns_of_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def warnings(self: MemoryStore) -> list[str]:
+        return ["the server may forget: tell it not to"]
+
+    assert "set-up" not in findings(Cli("memory://"))
+    monkeypatch.setattr(MemoryStore, "warnings", warnings)
+    check = findings(Cli("memory://"))["set-up"]
+    assert (check["status"], check["text"], check["todo"]) == ("warning", "the server may forget", "tell it not to")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ Status = Literal["ok", "warning", "problem"]
 EXTRAS = {
     "cli": ("typer", "rich"),
     "llm": ("openai",),
+    "redis": ("redis", "hiredis"),
     "server": ("fastapi", "uvicorn", "pydantic_settings", "prometheus_client", "structlog", "limits"),
     "tiktoken": ("tiktoken",),
     "testing": ("pytest", "hypothesis"),

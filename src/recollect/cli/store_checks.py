@@ -45,6 +45,7 @@ def storage(store: Store, scope: str, *, write: bool) -> Iterator[Check]:
         yield Check("store", OK, f"{store.url} opens in {took:.0f} ms")
         if not store.capabilities.durable:
             yield Check("durability", WARNING, "nothing survives the process", "use sqlite:///file.db to keep it")
+        yield from _set_up(memory)
         yield from _reads(memory)
         if write:
             yield from _writes(memory)
@@ -61,6 +62,17 @@ def _not_made_yet(path: Path) -> Iterator[Check]:
     else:
         yield Check("store", OK, f"{path.absolute()} is not there yet; the first message makes it")
         yield from disk(folder)
+
+
+def _set_up(memory: Recollect) -> Iterator[Check]:
+    try:
+        found = memory.warnings()
+    except RecollectError as error:
+        yield Check("set-up", WARNING, f"cannot be looked at: {error}")
+        return
+    for text in found:
+        said, _, todo = text.partition(": ")
+        yield Check("set-up", WARNING, said, todo)
 
 
 def _reads(memory: Recollect) -> Iterator[Check]:

@@ -300,6 +300,13 @@ class Store(ABC):
         """
         await self.driver.sleep(seconds)
 
+    async def warnings(self) -> list[str]:
+        """What in the backend's set-up endangers what was promised, each a sentence with what to do about it.
+
+        Not a verb that a store must write: none is correct. `recollect doctor` shows them.
+        """
+        return []
+
     @abstractmethod
     async def sweep(self) -> Swept:
         """Remove what has expired, entries of the feed older than its retention, and the remains of what was deleted."""

@@ -112,5 +112,8 @@ class FaultyStore(Store):
     async def changes(self, scope: str, *, after: str | None = None, limit: int) -> list[Change]:
         return await self.inner.changes(scope, after=after, limit=limit)
 
+    async def warnings(self) -> list[str]:
+        return await self.inner.warnings()
+
     async def sweep(self) -> Swept:
         return await self.inner.sweep()

@@ -180,12 +180,10 @@ class Atomicity(Suite):
         assert isinstance(first, list)
         assert isinstance(last, list)
         assert [row.seq for result in (first[0], last[0]) if isinstance(result, Appended) for row in result] == [1, 2]
-        assert [(change.table, change.partition) for change in await kit.feed()] == [
-            ("messages", "taken"),
-            ("messages", "s"),
-            ("preferences", "u"),
-            ("messages", "s"),
-        ]
+        found = [(change.table, change.partition) for change in await kit.feed()]
+        expected = [("messages", "taken"), ("messages", "s"), ("preferences", "u"), ("messages", "s")]
+        whole = kit.store.capabilities.feed != "partition"
+        assert (found if whole else sorted(found)) == (expected if whole else sorted(expected))
 
     async def test_no_commits(self, kit: Kit) -> None:
         """No commits give no outcomes."""

