@@ -125,6 +125,7 @@ class StoreMachine(RuleBasedStateMachine):
         """The clock is set back. A sweep goes before, for a store may remove the expired whenever it likes."""
         self.sweep()
         self.clock.back(seconds)
+        self.twins.set_back = True
 
     @rule()
     def wait_for_the_feed(self) -> None:

@@ -1,0 +1,106 @@
+"""``rediss://``: the server's certificate is checked, and may be one's own."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recollect import AsyncRecollect, ConfigError, Recollect
+from tests.services import redis as servers
+
+HI = {"role": "user", "content": "hi"}
+
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate with")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for localhost, with its key in one file."""
+    folder = tmp_path_factory.mktemp("tls")
+    words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "ca.pem")]
+    subprocess.run(["openssl", *words.split(), *files], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def port(certificate: Path) -> Iterator[int]:
+    """A port that takes TLS off before the server, whose build has none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "ca.pem", certificate / "key.pem")
+    target = int(servers.server_url().split(":")[2].split("/")[0])
+    listener = socket.create_server(("127.0.0.1", 0))
+    threads: list[threading.Thread] = []
+
+    def serve(plain: socket.socket) -> None:
+        try:
+            with context.wrap_socket(plain, server_side=True) as client:
+                asyncio.run(_relay(client, target))
+        except OSError:
+            plain.close()
+
+    def accept() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            threads.append(threading.Thread(target=serve, args=(plain,), daemon=True))
+            threads[-1].start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield int(listener.getsockname()[1])
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    for thread in threads:
+        thread.join(5)
+
+
+async def _relay(client: ssl.SSLSocket, target: int) -> None:
+    """One request, one reply, as long as there are any."""
+    with socket.create_connection(("127.0.0.1", target)) as server:
+        server.settimeout(0.05)
+        while data := client.recv(65536):
+            server.sendall(data)
+            while True:
+                try:
+                    client.sendall(server.recv(65536))
+                except TimeoutError:
+                    break
+
+
+@pytest.fixture
+def prefix(tmp_path: Path) -> Iterator[str]:
+    prefix = servers.prefix_of(tmp_path)
+    yield prefix
+    servers.remove(servers.server_url(), prefix)
+
+
+def test_a_certificate_of_ones_own_is_trusted_when_named(port: int, certificate: Path, prefix: str) -> None:
+    url = f"rediss://localhost:{port}?prefix={prefix}&ca={certificate / 'ca.pem'}"
+    with Recollect(url) as memory:
+        memory.session("s").append(HI)
+        assert len(memory.session("s").tail()) == 1
+
+    async def the_same() -> None:
+        async with AsyncRecollect(url) as memory:
+            await memory.session("s").append(HI)
+            assert len(await memory.session("s").tail()) == 2
+
+    asyncio.run(the_same())
+
+
+def test_an_unknown_certificate_is_refused_unless_told_not_to_look(port: int, prefix: str) -> None:
+    with pytest.raises(ConfigError, match="TLS"):
+        Recollect(f"rediss://localhost:{port}?prefix={prefix}").open()
+    with Recollect(f"rediss://localhost:{port}?prefix={prefix}&verify=false") as memory:
+        memory.session("s").append(HI)
+        assert len(memory.session("s").tail()) == 1
