@@ -1,4 +1,4 @@
-"""The stores that are tortured, each on a fresh database."""
+"""The stores that are tortured, each on a fresh database and a server of its own."""
 
 from __future__ import annotations
 
@@ -17,4 +17,13 @@ def sqlite() -> Iterator[Target]:
         yield Target(f"sqlite:///{Path(folder) / 'torture.db'}")
 
 
-TARGETS: dict[str, Callable[[], AbstractContextManager[Target]]] = {"sqlite": sqlite}
+@contextmanager
+def redis() -> Iterator[Target]:
+    """A server that writes every command to its disk before it answers."""
+    from tests.services.redis import RedisServer
+
+    with RedisServer() as server:
+        yield Target(server.url, server.kill, server.start)
+
+
+TARGETS: dict[str, Callable[[], AbstractContextManager[Target]]] = {"sqlite": sqlite, "redis": redis}

@@ -22,24 +22,24 @@ def main(url: str, name: str, sessions: int, skew: float, seed: int) -> None:
     def clock() -> datetime:
         return datetime.now(UTC) + timedelta(seconds=skew)
 
-    with Recollect(url, clock=clock) as memory:
-        number = 0
+    memory = Recollect(url, clock=clock)  # opened by its first append, which may have to wait for the server
+    number = 0
+    while True:
+        session = f"s-{dice.randrange(sessions)}"
+        batch = []
+        for _ in range(dice.choice((1, 1, 1, 3))):
+            batch.append(Message(role="user", content=f"{name} says {number}", id=f"{name}-{number}"))
+            number += 1
+        say("".join(f"T {message.id} {session}\n" for message in batch))
         while True:
-            session = f"s-{dice.randrange(sessions)}"
-            batch = []
-            for _ in range(dice.choice((1, 1, 1, 3))):
-                batch.append(Message(role="user", content=f"{name} says {number}", id=f"{name}-{number}"))
-                number += 1
-            say("".join(f"T {message.id} {session}\n" for message in batch))
-            while True:
-                try:
-                    stored = memory.session(session).append(batch)
-                    break
-                except Unavailable as error:
-                    if not error.retryable:
-                        raise
-                    time.sleep(dice.uniform(0, 0.1))
-            say("".join(f"A {message.id} {session} {message.seq}\n" for message in stored))
+            try:
+                stored = memory.session(session).append(batch)
+                break
+            except Unavailable as error:
+                if not error.retryable:
+                    raise
+                time.sleep(dice.uniform(0, 0.1))
+        say("".join(f"A {message.id} {session} {message.seq}\n" for message in stored))
 
 
 def say(text: str) -> None:
