@@ -195,7 +195,9 @@ class RedisStore(Store):
     async def sweep(self) -> Swept:
         wire, now = self._open_wire, self.driver.now()
         sessions = messages = changes = 0
-        for scope in sorted(await wire.ask(self._keys.scopes, ("SMEMBERS", self._keys.scopes))):
+        # Our own too: a FLUSHALL under a running client takes the list with it.
+        noted = await wire.ask(self._keys.scopes, ("SMEMBERS", self._keys.scopes))
+        for scope in sorted({*noted, *self._known_scopes}):
             gone, parts = await sweep_sessions(wire, self._keys, scope, now)
             sessions, messages = sessions + gone, messages + parts
             changes += await self._feed.sweep(scope, now)
