@@ -20,7 +20,7 @@ def connect(url: str | None = None) -> Store:
     Parameters
     ----------
     url: ``memory://``, ``sqlite:///file.db`` (relative), ``sqlite:////abs/file.db``, ``sqlite://`` (in memory);
-        ``RECOLLECT_URL``, or ``sqlite:///recollect.db``, when None.
+        ``postgresql://user@host/database``; ``RECOLLECT_URL``, or ``sqlite:///recollect.db``, when None.
 
     Raises `ConfigError` for an unknown scheme, an unknown option, or a missing extra.
     """
@@ -80,6 +80,12 @@ def _sqlite(netloc: str, path: str, options: Options) -> Store:
     )
 
 
+def _postgres(netloc: str, path: str, options: Options) -> Store:
+    from recollect.stores.postgres import PostgresStore
+
+    return PostgresStore.from_url(netloc, path, options)
+
+
 def _seconds(options: Options, name: str, default: float) -> float:
     given = options.pop(name, None)
     if given is None:
@@ -97,7 +103,7 @@ def _no_such_scheme(url: str, scheme: str) -> str:
     known = ", ".join(f"{name}://" for name in _SCHEMES)
     if not scheme and "://" not in url and ":" not in url and "@" not in url:
         return f"{_shown(url)!r} is not a store URL: for a file of this name write sqlite:///{_shown(url)}"
-    if scheme in ("postgresql", "postgres", "redis", "rediss", "redis+cluster", "dynamodb"):
+    if scheme in ("redis", "rediss", "redis+cluster", "dynamodb"):
         return f"{scheme}:// is planned and not in this version, which has {known}"
     return f"{_shown(url)!r} is not a store URL: one of {known}"
 
@@ -110,4 +116,9 @@ def _shown(url: str) -> str:
     return f"{scheme}{mark}{'***@' if at and authority else ''}{tail}{'?...' if asked else ''}"
 
 
-_SCHEMES: dict[str, Callable[[str, str, Options], Store]] = {"memory": _memory, "sqlite": _sqlite}
+_SCHEMES: dict[str, Callable[[str, str, Options], Store]] = {
+    "memory": _memory,
+    "sqlite": _sqlite,
+    "postgresql": _postgres,
+    "postgres": _postgres,
+}
