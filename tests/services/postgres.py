@@ -136,4 +136,4 @@ def drop_schema(name: str) -> None:
     import psycopg
 
     with psycopg.connect(postgres_url(), autocommit=True) as connection:
-        connection.execute(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')  # type: ignore[arg-type]
+        connection.execute(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')

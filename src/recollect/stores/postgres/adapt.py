@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
-from psycopg.pq import Format
+from psycopg.pq import ExecStatus, Format
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _INT8 = 20
@@ -29,3 +29,9 @@ def instant(microseconds: int) -> datetime:
 def instant_or_none(microseconds: int | None) -> datetime | None:
     """The same; None stays None."""
     return None if microseconds is None else _EPOCH + timedelta(0, 0, microseconds)
+
+
+def has_rows(cursor: Any) -> bool:
+    """Whether a statement gave rows; ``cursor.description`` would say it too, at the cost of an object a column."""
+    result = cursor.pgresult
+    return result is not None and result.status == ExecStatus.TUPLES_OK

@@ -6,14 +6,14 @@ import os
 import threading
 import time
 from collections import deque
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 from psycopg.rows import tuple_row
 
 from recollect.errors import Unavailable
 from recollect.store import Driver
-from recollect.stores.postgres.adapt import adapt
+from recollect.stores.postgres.adapt import adapt, has_rows
 from recollect.stores.postgres.links import Link, Rows, Values, not_open
 from recollect.stores.postgres.settings import Settings, is_quiet
 
@@ -79,8 +79,8 @@ class BlockingLink(Link):
 
     async def run(self, connection: psycopg.Connection, sql: str, values: Values) -> Rows:
         cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
-        cursor.execute(cast(LiteralString, sql), values or None, binary=True)
-        return cursor.fetchall() if cursor.description is not None else []
+        cursor.execute(sql, values or None, binary=True)
+        return cursor.fetchall() if has_rows(cursor) else []
 
     async def close(self) -> None:
         self._open = False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, LiteralString, cast
+from inspect import iscoroutinefunction
+from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -10,7 +11,7 @@ from psycopg.rows import tuple_row
 
 from recollect.errors import ConfigError, Unavailable
 from recollect.store import Driver
-from recollect.stores.postgres.adapt import adapt
+from recollect.stores.postgres.adapt import adapt, has_rows
 from recollect.stores.postgres.links import Link, Rows, Values
 from recollect.stores.postgres.settings import Settings
 
@@ -20,11 +21,7 @@ def borrowed_link(settings: Settings, driver: Driver, *, pool: Any, connection: 
     given = pool if connection is None else connection
     is_async = isinstance(given, psycopg.AsyncConnection)
     if connection is None:
-        try:
-            from psycopg_pool import AsyncConnectionPool
-        except ImportError:
-            AsyncConnectionPool = ()  # type: ignore[misc,assignment]
-        is_async = isinstance(pool, AsyncConnectionPool)
+        is_async = iscoroutinefunction(pool.getconn)
     if is_async == driver.blocking:
         client, kind = ("Recollect", "an async") if driver.blocking else ("AsyncRecollect", "a blocking")
         raise ConfigError(f"{client} was given {kind} {type(given).__name__}: hand in the other kind")
@@ -45,8 +42,8 @@ class _Borrowed(Link):
         kind: Any = psycopg.RawCursor if self.driver.blocking else psycopg.AsyncRawCursor
         cursor = kind(connection, row_factory=tuple_row)
         adapt(cursor)
-        await self._wait(cursor.execute(cast(LiteralString, sql), values or None, binary=True))
-        rows: Rows = await self._wait(cursor.fetchall()) if cursor.description is not None else []
+        await self._wait(cursor.execute(sql, values or None, binary=True))
+        rows: Rows = await self._wait(cursor.fetchall()) if has_rows(cursor) else []
         return rows
 
     async def close(self) -> None:
@@ -90,6 +87,7 @@ class _OfConnection(_Borrowed):
     """What the user has begun, the user ends: in a transaction everything here happens behind a savepoint, so that it is
     all or nothing, and what fails leaves the transaction usable. Nothing is tried twice."""
 
+    is_alone = False
     max_tries = 1
 
     def __init__(self, settings: Settings, driver: Driver, connection: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -20,9 +21,21 @@ from recollect.stores.postgres.text import dump_jsonb, escape, escape_or_none, u
 
 _dumps = msgspec.json.Encoder().encode
 
-_FIELDS = (
-    "id role content parts name metadata metadata_exact tool_calls tool_call_id extra created_at expires_at tokens"
-).split()
+_FIELDS = [
+    "id",
+    "role",
+    "content",
+    "parts",
+    "name",
+    "metadata",
+    "metadata_exact",
+    "tool_calls",
+    "tool_call_id",
+    "extra",
+    "created_at",
+    "expires_at",
+    "tokens",
+]
 _ANSWER = f"a.outcome, a.owner, a.first, a.written, {KNOWN_COLUMNS}"
 
 
@@ -31,11 +44,14 @@ def _call(function: str, count: int, answer: str = "a.*") -> str:
     return f"SELECT {answer} FROM recollect.{function}({places}) AS a"
 
 
+_APPEND_ONE = files("recollect.stores.postgres").joinpath("append_one.sql").read_text("utf-8")
+
+
 class Statements:
     """The calls, for one schema."""
 
     def __init__(self, schema: str) -> None:
-        self.append_one = in_schema(_call("append_one", 21, _ANSWER), schema)
+        self.append_one = in_schema(_APPEND_ONE, schema)
         self.append_rows = in_schema(_call("append_rows", 8, _ANSWER), schema)
         self.append_many = in_schema(_call("append_many", 2, f"a.place, {_ANSWER}"), schema)
         self.put_session = in_schema(_call("put_session", 10), schema)
@@ -45,13 +61,37 @@ class Statements:
         self.delete_of_user = in_schema(_call("delete_of_user", 3), schema)
 
 
+async def append_alone(run: Run, sql: Statements, partition: Partition, op: Append, now: datetime) -> Appended:
+    """An append that is the whole of its transaction: one message the short way, if that can be."""
+    if len(op.rows) == 1:
+        message = op.rows[0]
+        values = (
+            escape(partition.scope),
+            escape(partition.id),
+            escape_or_none(op.session.user_id),
+            now,
+            *message_values(message),
+            encode(op.terms[0]),
+        )
+        for seq, owner, _ in await run(sql.append_one, values):
+            out = Appended(
+                (message.replace(seq=seq, session_id=partition.id, user_id=unescape_or_none(owner)),),
+            )
+            out.written = 1
+            return out
+    return await append(run, sql, partition, op, now)
+
+
+async def append(run: Run, sql: Statements, partition: Partition, op: Append, now: datetime) -> Appended:
+    """Any append."""
+    values = (*head_values(partition, op, now), now, json_rows(op))
+    return appended(partition, op, await run(sql.append_rows, values))
+
+
 async def apply(run: Run, sql: Statements, partition: Partition, op: Op, now: datetime) -> Result:
-    """One operation. Raises `Conflict` with nothing of it done."""
+    """One operation of several. Raises `Conflict` with nothing of it done."""
     if isinstance(op, Append):
-        if len(op.rows) == 1:
-            return appended(partition, op, await run(sql.append_one, _one(partition, op, now)))
-        values = (*head_values(partition, op, now), now, json_rows(op))
-        return appended(partition, op, await run(sql.append_rows, values))
+        return await append(run, sql, partition, op, now)
     if isinstance(op, Put):
         return await _put(run, sql, partition, op, now)
     return await _delete(run, sql, partition, op, now)
@@ -72,19 +112,13 @@ def head_values(partition: Partition, op: Append, now: datetime) -> tuple[Any, .
     )
 
 
-def _one(partition: Partition, op: Append, now: datetime) -> tuple[Any, ...]:
-    return (*head_values(partition, op, now), now, *message_values(op.rows[0]), encode(op.terms[0]))
-
-
 def json_rows(op: Append) -> str:
     """The rows of an append as JSON, each id once: the first message that has it."""
     rows: dict[str, dict[str, Any]] = {}
     for message, terms in zip(op.rows, op.terms, strict=True):
         if message.id not in rows:
             row = {
-                name: value
-                for name, value in zip(_FIELDS, message_values(message), strict=True)
-                if value is not None and value != "{}"
+                name: value for name, value in zip(_FIELDS, message_values(message), strict=True) if value is not None
             }
             if terms:
                 row["terms"] = encode(terms)
@@ -119,7 +153,6 @@ def appended(partition: Partition, op: Append, answer: Rows) -> Appended:
 async def _put(run: Run, sql: Statements, partition: Partition, op: Put, now: datetime) -> Result:
     row = op.row
     scope, id, expect = escape(partition.scope), escape(partition.id), str(op.expect)
-    answer: Any
     if isinstance(row, Session):
         values: tuple[Any, ...] = (
             scope, id, escape_or_none(row.user_id), escape_or_none(row.title), *dump_jsonb(row.metadata),

@@ -16,8 +16,11 @@ _SETUP = {
 
 
 def is_undone(error: psycopg.Error) -> bool:
-    """Whether the server undid the transaction for the sake of another one: the same again may succeed at once."""
-    return isinstance(error, codes.SerializationFailure | codes.DeadlockDetected)
+    """Whether the server undid the transaction for the sake of another one: the same again may succeed at once.
+
+    Two that write the same id, or begin the same session, at the same instant may meet at the index.
+    """
+    return isinstance(error, codes.SerializationFailure | codes.DeadlockDetected | codes.UniqueViolation)
 
 
 def translate(error: psycopg.Error, shown: str) -> RecollectError:

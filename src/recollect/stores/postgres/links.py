@@ -30,6 +30,8 @@ class Link(ABC):
         replaced and the call repeated, where repeating is safe.
     """
 
+    is_alone = True
+    """Whether `fetch` has a transaction to itself."""
     max_tries = 12
     """Of what the server undid for the sake of another transaction (a deadlock, a serialization failure)."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import LiteralString, cast
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -13,7 +12,7 @@ from psycopg.rows import tuple_row
 
 from recollect.errors import Unavailable
 from recollect.store import Driver
-from recollect.stores.postgres.adapt import adapt
+from recollect.stores.postgres.adapt import adapt, has_rows
 from recollect.stores.postgres.links import Link, Rows, Values, not_open
 from recollect.stores.postgres.settings import Settings, is_quiet
 
@@ -93,8 +92,8 @@ class NativeLink(Link):
 
     async def run(self, connection: psycopg.AsyncConnection, sql: str, values: Values) -> Rows:
         cursor = psycopg.AsyncRawCursor(connection, row_factory=tuple_row)
-        await cursor.execute(cast(LiteralString, sql), values or None, binary=True)
-        return await cursor.fetchall() if cursor.description is not None else []
+        await cursor.execute(sql, values or None, binary=True)
+        return await cursor.fetchall() if has_rows(cursor) else []
 
     async def close(self) -> None:
         self._open = False

@@ -23,15 +23,50 @@ Row = Sequence[Any]
 ITEM_BYTES = 128 * 1024 * 1024
 
 _TEXTS = {"parts", "metadata", "metadata_exact", "tool_calls", "extra", "preferences", "preferences_exact"}
-_MESSAGE = (
-    "session_id seq id role content parts name user_id metadata metadata_exact tool_calls tool_call_id extra created_at"
-    " expires_at tokens"
-).split()
-_SESSION = (
-    "session_id user_id title metadata metadata_exact message_count last_seq created_at updated_at expires_at ttl version"
-).split()
-_SUMMARY = "session_id text covers_seq metadata metadata_exact tokens created_at updated_at version".split()
-_PREFERENCES = "user_id preferences preferences_exact created_at updated_at version".split()
+_MESSAGE = [
+    "session_id",
+    "seq",
+    "id",
+    "role",
+    "content",
+    "parts",
+    "name",
+    "user_id",
+    "metadata",
+    "metadata_exact",
+    "tool_calls",
+    "tool_call_id",
+    "extra",
+    "created_at",
+    "expires_at",
+    "tokens",
+]
+_SESSION = [
+    "session_id",
+    "user_id",
+    "title",
+    "metadata",
+    "metadata_exact",
+    "message_count",
+    "last_seq",
+    "created_at",
+    "updated_at",
+    "expires_at",
+    "ttl",
+    "version",
+]
+_SUMMARY = [
+    "session_id",
+    "text",
+    "covers_seq",
+    "metadata",
+    "metadata_exact",
+    "tokens",
+    "created_at",
+    "updated_at",
+    "version",
+]
+_PREFERENCES = ["user_id", "preferences", "preferences_exact", "created_at", "updated_at", "version"]
 
 
 def _select(names: Sequence[str], prefix: str) -> str:
@@ -54,7 +89,7 @@ def message_values(message: Message) -> tuple[Any, ...]:
     parts = None if content is None or isinstance(content, str) else dump_parts(content)
     calls = None if message.tool_calls is None else dump_json(message.tool_calls)
     extra = dump_object(message.extra)
-    if text is not None and len(text) > ITEM_BYTES // 4 or parts is not None and len(parts) > ITEM_BYTES // 4:
+    if (text is not None and len(text) > ITEM_BYTES // 4) or (parts is not None and len(parts) > ITEM_BYTES // 4):
         _check_size(content if isinstance(content, str) else "", parts or "", exact or metadata, calls or "", extra)
     return (
         escape(message.id),

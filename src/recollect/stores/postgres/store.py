@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from recollect.errors import ConfigError, RecollectError, Unsupported, missing_extra
 from recollect.model import Change, Swept
-from recollect.store import Candidate, Capabilities, Commit, Driver, Filter, Op, Partition, Result, Store
+from recollect.store import Append, Candidate, Capabilities, Commit, Driver, Filter, Op, Partition, Result, Store
 from recollect.store.contract import Key, Row, check_ops
 
 try:
@@ -136,7 +136,10 @@ class PostgresStore(Store):
             async def run(sql: str, values: Any) -> Any:
                 return await link.fetch(sql, values, repeatable=repeatable)
 
-            return [await commits.apply(run, self._statements, partition, ops[0], now)]
+            (op,) = ops
+            if isinstance(op, Append) and link.is_alone:
+                return [await commits.append_alone(run, self._statements, partition, op, now)]
+            return [await commits.apply(run, self._statements, partition, op, now)]
         if not ops:
             return []
 

@@ -1,5 +1,6 @@
--- What one partition's writers wait for. Taken before anything is written, so that a transaction's id is younger than
--- those of all that held the lock before it; it also stands for a header that is not there yet, or no longer.
+-- What one partition's writers wait for, but for those that only add a message to a session that is there: they take
+-- turns at the header's row (so all others take that too). This lock stands for a header that is not there yet, or no
+-- longer.
 CREATE FUNCTION recollect.lock_partition(in_kind text, in_scope text, in_id text) RETURNS void
 LANGUAGE sql AS $recollect$
 SELECT pg_advisory_xact_lock(hashtextextended(in_kind || chr(1) || in_scope || chr(1) || in_id, 7203))
@@ -11,20 +12,23 @@ LANGUAGE sql AS $recollect$
 SELECT pg_try_advisory_xact_lock(hashtextextended(in_kind || chr(1) || in_scope || chr(1) || in_id, 7203))
 $recollect$;
 
--- An entry of the feed, and NOTIFY where somebody wants to be woken.
+-- An entry of the feed, and NOTIFY where somebody wants to be woken. Gives the entry's tx: a session keeps that of its
+-- last entry.
 CREATE FUNCTION recollect.note(
     in_scope text, in_kind text, in_table text, in_partition text, in_first bigint, in_last bigint, in_now timestamptz
-) RETURNS void
+) RETURNS bigint
 LANGUAGE plpgsql AS $recollect$
 DECLARE
-    followed boolean;
+    is_followed boolean;
+    entry bigint;
 BEGIN
     INSERT INTO recollect.changes (scope, kind, table_name, partition_id, first_seq, last_seq, at)
     VALUES (in_scope, in_kind, in_table, in_partition, in_first, in_last, in_now)
-    RETURNING EXISTS (SELECT FROM recollect.followers WHERE until > clock_timestamp()) INTO followed;
-    IF followed THEN
+    RETURNING EXISTS (SELECT FROM recollect.followers WHERE until > clock_timestamp()), tx INTO is_followed, entry;
+    IF is_followed THEN
         PERFORM pg_notify('recollect:channel', in_scope);
     END IF;
+    RETURN entry;
 END
 $recollect$;
 

@@ -24,9 +24,10 @@ DECLARE
     head recollect.sessions;
     is_expired boolean;
     stored bigint;
+    entry bigint;
 BEGIN
     PERFORM recollect.lock_partition('session', in_scope, in_session);
-    SELECT * INTO head FROM recollect.sessions WHERE scope = in_scope AND session_id = in_session;
+    SELECT * INTO head FROM recollect.sessions WHERE scope = in_scope AND session_id = in_session FOR UPDATE;
     is_expired := coalesce(head.expires_at <= in_now, false);
     stored := CASE WHEN NOT is_expired THEN head.version END;
     IF NOT recollect.is_expected(in_expect, stored) THEN
@@ -39,22 +40,23 @@ BEGIN
         PERFORM recollect.note(in_scope, 'delete', 'sessions', in_session, 0, 0, in_now);
         head := NULL;
     END IF;
+    entry := recollect.note(in_scope, 'put', 'sessions', in_session, 0, 0, in_now);
     IF head.session_no IS NULL THEN
         INSERT INTO recollect.sessions (scope, session_id, user_id, title, metadata, metadata_exact, created_at,
-            updated_at, expires_at, ttl)
+            updated_at, expires_at, ttl, feed_tx)
         VALUES (in_scope, in_session, in_user, in_title, in_metadata::jsonb, in_metadata_exact::json, in_now,
-            in_now, in_expires, in_ttl)
+            in_now, in_expires, in_ttl, entry)
         RETURNING * INTO head;
     ELSE
         IF head.user_id IS DISTINCT FROM in_user THEN
             UPDATE recollect.messages SET user_id = in_user WHERE session_no = head.session_no;
         END IF;
         UPDATE recollect.sessions SET user_id = in_user, title = in_title, metadata = in_metadata::jsonb,
-            metadata_exact = in_metadata_exact::json, expires_at = in_expires, ttl = in_ttl, version = version + 1
+            metadata_exact = in_metadata_exact::json, expires_at = in_expires, ttl = in_ttl, version = version + 1,
+            feed_tx = entry
         WHERE session_no = head.session_no
         RETURNING * INTO head;
     END IF;
-    PERFORM recollect.note(in_scope, 'put', 'sessions', in_session, 0, 0, in_now);
     outcome := 'ok';
     version := head.version;
     message_count := recollect.live_count(head.session_no, in_now);
@@ -77,7 +79,8 @@ DECLARE
 BEGIN
     PERFORM recollect.lock_partition('session', in_scope, in_session);
     SELECT session_no INTO head FROM recollect.sessions
-    WHERE scope = in_scope AND session_id = in_session AND (expires_at IS NULL OR expires_at > in_now);
+    WHERE scope = in_scope AND session_id = in_session AND (expires_at IS NULL OR expires_at > in_now)
+    FOR UPDATE;
     IF head IS NULL THEN
         outcome := 'absent';
         RETURN;
@@ -96,7 +99,8 @@ BEGIN
     ON CONFLICT (session_no) DO UPDATE SET text = excluded.text, covers_seq = excluded.covers_seq,
         metadata = excluded.metadata, metadata_exact = excluded.metadata_exact, tokens = excluded.tokens,
         created_at = excluded.created_at, updated_at = excluded.updated_at, version = excluded.version;
-    PERFORM recollect.note(in_scope, 'put', 'summaries', in_session, 0, 0, in_now);
+    UPDATE recollect.sessions SET feed_tx = recollect.note(in_scope, 'put', 'summaries', in_session, 0, 0, in_now)
+    WHERE session_no = head;
     outcome := 'ok';
 END
 $recollect$;
@@ -138,10 +142,12 @@ DECLARE
     head bigint;
     removed bigint;
     counted bigint := 0;
+    entry bigint;
 BEGIN
     PERFORM recollect.lock_partition('session', in_scope, in_session);
     SELECT session_no INTO head FROM recollect.sessions
-    WHERE scope = in_scope AND session_id = in_session AND (expires_at IS NULL OR expires_at > in_now);
+    WHERE scope = in_scope AND session_id = in_session AND (expires_at IS NULL OR expires_at > in_now)
+    FOR UPDATE;
     IF head IS NULL THEN
         RETURN 0;
     END IF;
@@ -163,8 +169,9 @@ BEGIN
         counted := counted + 1;
     END IF;
     IF counted > 0 THEN
-        PERFORM recollect.note(in_scope, 'delete', coalesce(in_table, 'sessions'), in_session,
+        entry := recollect.note(in_scope, 'delete', coalesce(in_table, 'sessions'), in_session,
             coalesce(in_seq, 0), coalesce(in_seq, 0), in_now);
+        UPDATE recollect.sessions SET feed_tx = entry WHERE session_no = head;
     END IF;
     RETURN counted;
 END

@@ -14,7 +14,9 @@ BEGIN
         WHERE s.expires_at <= in_now ORDER BY s.expires_at LIMIT in_limit
     LOOP
         CONTINUE WHEN NOT recollect.try_lock_partition('session', each.scope, each.session_id);
-        IF EXISTS (SELECT FROM recollect.sessions AS s WHERE s.session_no = each.session_no AND s.expires_at <= in_now) THEN
+        PERFORM FROM recollect.sessions AS s WHERE s.session_no = each.session_no AND s.expires_at <= in_now
+        FOR UPDATE SKIP LOCKED;
+        IF FOUND THEN
             sessions := sessions + 1;
             messages := messages + recollect.remove_session(each.session_no);
         END IF;
