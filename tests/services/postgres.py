@@ -14,9 +14,12 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from recollect.testing import require
 from tests.servers import free_port
@@ -136,4 +139,15 @@ def drop_schema(name: str) -> None:
     import psycopg
 
     with psycopg.connect(postgres_url(), autocommit=True) as connection:
-        connection.execute(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
+        quoted = '"' + name.replace('"', '""') + '"'
+        connection.execute(f"DROP SCHEMA IF EXISTS {quoted} CASCADE")
+
+
+@contextmanager
+def schema(name: str | None = None) -> Iterator[str]:
+    """The name of a schema for one test, removed behind it."""
+    found = name or f"test_{uuid4().hex[:16]}"
+    try:
+        yield found
+    finally:
+        drop_schema(found)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from itertools import groupby
-from typing import Any
 
 import msgspec
 
@@ -14,7 +12,7 @@ from recollect.store import Append, Commit, Result
 from recollect.stores.postgres.commits import Statements, appended, head_values, json_rows
 from recollect.stores.postgres.links import Link, Rows
 
-MAX_BYTES = 8 * 1024 * 1024
+MAX_CHARACTERS = 8 * 1024 * 1024
 MAX_COMMITS = 200
 """In one call: each takes a lock, and the server has room for some thousands of them in all."""
 
@@ -37,18 +35,39 @@ async def commit_many(
     alone: does one commit that is not a single append.
     """
     outcomes: list[Outcome] = []
-    for together, some in groupby(commits, _is_append):
-        if not together:
-            for commit in some:
-                outcomes.append(await _caught(alone, commit))
+    waiting: list[tuple[Commit, str]] = []
+    size = 0
+
+    async def send() -> None:
+        nonlocal waiting, size
+        if waiting:
+            outcomes.extend(await _together(link, sql, waiting, now, alone))
+        waiting, size = [], 0
+
+    for commit in commits:
+        try:
+            rows = _rows(commit)
+        except RecollectError as error:
+            await send()
+            outcomes.append(error)
             continue
-        for calls, text in _calls(list(some), now):
-            outcomes += await _together(link, sql, calls, text, now, alone)
+        if rows is None:
+            await send()
+            outcomes.append(await _caught(alone, commit))
+            continue
+        if size + len(rows) > MAX_CHARACTERS or len(waiting) >= MAX_COMMITS:
+            await send()
+        waiting.append((commit, rows))
+        size += len(rows)
+    await send()
     return outcomes
 
 
-def _is_append(commit: Commit) -> bool:
-    return len(commit.ops) == 1 and isinstance(commit.ops[0], Append)
+def _rows(commit: Commit) -> str | None:
+    """The rows of a commit that is a single append; None for another one."""
+    if len(commit.ops) == 1 and isinstance(commit.ops[0], Append):
+        return json_rows(commit.ops[0])
+    return None
 
 
 async def _caught(alone: Callable[[Commit], Awaitable[list[Result]]], commit: Commit) -> Outcome:
@@ -58,40 +77,24 @@ async def _caught(alone: Callable[[Commit], Awaitable[list[Result]]], commit: Co
         return error
 
 
-def _calls(commits: list[Commit], now: datetime) -> Any:
-    """Commits in calls of a bounded size, each call's text with them."""
-    calls: list[Commit] = []
-    texts: list[bytes] = []
-    size = 0
-    for commit in commits:
-        text = _text(commit, len(calls), now)
-        if calls and (size + len(text) > MAX_BYTES or len(calls) >= MAX_COMMITS):
-            yield calls, b"[" + b",".join(texts) + b"]"
-            calls, texts, size = [], [], 0
-            text = _text(commit, 0, now)
-        calls.append(commit)
-        texts.append(text)
-        size += len(text)
-    yield calls, b"[" + b",".join(texts) + b"]"
-
-
-def _text(commit: Commit, place: int, now: datetime) -> bytes:
-    (op,) = commit.ops
-    assert isinstance(op, Append)
-    head = zip(_HEAD, head_values(commit.partition, op, now), strict=True)
-    return _dumps({"n": place, "rows": msgspec.Raw(json_rows(op).encode()), **dict(head)})
+def _heads(commits: list[Commit], now: datetime) -> str:
+    heads = []
+    for place, (partition, (op, *_)) in enumerate(commits):
+        assert isinstance(op, Append)
+        heads.append({"n": place, **dict(zip(_HEAD, head_values(partition, op, now), strict=True))})
+    return _dumps(heads).decode()
 
 
 async def _together(
     link: Link,
     sql: Statements,
-    commits: list[Commit],
-    text: bytes,
+    waiting: list[tuple[Commit, str]],
     now: datetime,
     alone: Callable[[Commit], Awaitable[list[Result]]],
 ) -> list[Outcome]:
+    commits = [commit for commit, _ in waiting]
     try:
-        answer = await link.fetch(sql.append_many, (now, text.decode()))
+        answer = await link.fetch(sql.append_many, (now, _heads(commits, now), "\n".join(rows for _, rows in waiting)))
     except RecollectError as error:
         if len(commits) == 1:
             return [error]

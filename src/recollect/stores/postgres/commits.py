@@ -21,21 +21,27 @@ from recollect.stores.postgres.text import dump_jsonb, escape, escape_or_none, u
 
 _dumps = msgspec.json.Encoder().encode
 
-_FIELDS = [
-    "id",
-    "role",
-    "content",
-    "parts",
-    "name",
-    "metadata",
-    "metadata_exact",
-    "tool_calls",
-    "tool_call_id",
-    "extra",
-    "created_at",
-    "expires_at",
-    "tokens",
-]
+
+class _Line(msgspec.Struct, omit_defaults=True):
+    """A row of an append in JSON; what is left out is NULL, or the column's default."""
+
+    n: int
+    id: str
+    role: str
+    content: str | None = None
+    parts: str | None = None
+    name: str | None = None
+    metadata: str = "{}"
+    metadata_exact: str | None = None
+    tool_calls: str | None = None
+    tool_call_id: str | None = None
+    extra: str = "{}"
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    tokens: str = "0"
+    terms: str = ""
+
+
 _ANSWER = f"a.outcome, a.owner, a.first, a.written, {KNOWN_COLUMNS}"
 
 
@@ -53,7 +59,7 @@ class Statements:
     def __init__(self, schema: str) -> None:
         self.append_one = in_schema(_APPEND_ONE, schema)
         self.append_rows = in_schema(_call("append_rows", 8, _ANSWER), schema)
-        self.append_many = in_schema(_call("append_many", 2, f"a.place, {_ANSWER}"), schema)
+        self.append_many = in_schema(_call("append_many", 3, f"a.place, {_ANSWER}"), schema)
         self.put_session = in_schema(_call("put_session", 10), schema)
         self.put_summary = in_schema(_call("put_summary", 11), schema)
         self.put_preferences = in_schema(_call("put_preferences", 8), schema)
@@ -113,18 +119,12 @@ def head_values(partition: Partition, op: Append, now: datetime) -> tuple[Any, .
 
 
 def json_rows(op: Append) -> str:
-    """The rows of an append as JSON, each id once: the first message that has it."""
-    rows: dict[str, dict[str, Any]] = {}
+    """The rows of an append as one line of JSON, each id once: the first message that has it."""
+    lines: dict[str, _Line] = {}
     for message, terms in zip(op.rows, op.terms, strict=True):
-        if message.id not in rows:
-            row = {
-                name: value for name, value in zip(_FIELDS, message_values(message), strict=True) if value is not None
-            }
-            if terms:
-                row["terms"] = encode(terms)
-            row["n"] = len(rows)
-            rows[message.id] = row
-    return _dumps(list(rows.values())).decode()
+        if message.id not in lines:
+            lines[message.id] = _Line(len(lines), *message_values(message), encode(terms))
+    return _dumps(list(lines.values())).decode()
 
 
 def appended(partition: Partition, op: Append, answer: Rows) -> Appended:

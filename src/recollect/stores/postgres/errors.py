@@ -31,7 +31,7 @@ def translate(error: psycopg.Error, shown: str) -> RecollectError:
         return ConfigError(f"{shown}: {_SETUP[state]} ({said})")
     if state in ("3F000", "42P01", "42883", "42703"):
         return ConfigError(f"{shown}: Recollect's tables or functions are not as they were made ({said})")
-    if state in ("25006", "55P02"):
+    if state == "25006":
         return Unavailable(
             f"{shown} cannot be written: it is read-only, a standby or made so by its settings ({said})",
             retryable=False,

@@ -149,14 +149,20 @@ def _made(begin: str, table: str, order: str, bounds: Any, reverse: bool, count:
     first = "s.active_minute, " if table == "sessions" else ""
     way = " DESC" if reverse else ""
     by = ", ".join(column + way for column in (first + order).split(", "))
-    ordered = "" if begin.endswith("m.id = $4") else f" ORDER BY {by}"
-    return f"{sql}{ordered} LIMIT ${count + 1}"
+    return f"{sql} ORDER BY {by} LIMIT ${count + 1}"
 
 
 _PATHS: dict[str, tuple[str, str, str, Callable[[Any], Any]]] = {
     "messages": (_LOG, "messages", "m.seq", message_of),
     "system_messages": (f"{_LOG} AND m.role = 'system'", "messages", "m.seq", message_of),
-    "messages_by_id": (f"{_LOG} AND m.id = $4", "messages", "m.seq", message_of),
+    "messages_by_id": (
+        f"SELECT {MESSAGE_COLUMNS} FROM recollect.messages AS m WHERE m.ctid ="
+        f" (SELECT k.ctid FROM recollect.messages AS k WHERE k.session_no = {_NUMBER} AND k.id BETWEEN $4 AND $4"
+        f" ORDER BY k.id LIMIT 1) AND {_LIVE_MESSAGE}",
+        "messages",
+        "m.seq",
+        message_of,
+    ),
     "messages_by_user": (
         f"SELECT {MESSAGE_COLUMNS} FROM recollect.messages AS m WHERE m.scope = $2 AND m.user_id = $3 AND {_LIVE_MESSAGE}"
         f" AND EXISTS (SELECT FROM recollect.sessions AS s WHERE s.session_no = m.session_no AND {_LIVE_SESSION})",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from recollect.errors import CorruptRecord, LimitExceeded
@@ -81,7 +82,13 @@ PREFERENCE_COLUMNS = _select(_PREFERENCES, "p.")
 CHANGE_COLUMNS = "c.tx, c.id, c.kind, c.table_name, c.partition_id, c.first_seq, c.last_seq, c.at"
 
 
-def message_values(message: Message) -> tuple[Any, ...]:
+_Values = tuple[
+    str, str, str | None, str | None, str | None, str, str | None, str | None, str | None, str, datetime | None,
+    datetime | None, str,
+]  # fmt: skip
+
+
+def message_values(message: Message) -> _Values:
     """The columns ``id`` to ``tokens``, without ``user_id``. Raises `LimitExceeded` for more than `ITEM_BYTES`."""
     content = message.content
     metadata, exact = dump_jsonb(message.metadata) if message.metadata else ("{}", None)

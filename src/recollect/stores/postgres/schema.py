@@ -26,7 +26,10 @@ SELECT current_setting('server_version_num')::bigint, current_setting('server_en
     to_regnamespace($1) IS NOT NULL, to_regclass($1 || '.meta') IS NOT NULL,
     coalesce((SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class AS c
         WHERE c.relnamespace = to_regnamespace($1) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname = ANY ($2)), ''),
-    pg_is_in_recovery()
+    pg_is_in_recovery(), has_function_privilege('pg_control_system()', 'EXECUTE')
+"""
+_SET_META = """
+INSERT INTO recollect.meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
 _OURS = [*TABLES, "changes", "swept", "followers", "meta"]
 
@@ -36,13 +39,13 @@ async def prepare(link: Link, name: str, *, shown: str) -> None:
 
     Raises `ConfigError` for a server, a schema or rights that do not fit.
     """
-    if await _is_current(link.fetch, name, shown):
-        return
-    await link.transaction(lambda run: _migrate(run, name, shown))
+    if not await _is_current(link.fetch, name, shown):
+        await link.transaction(lambda run: _migrate(run, name, shown))
+    await _recognise(link, name)
 
 
 async def _is_current(run: Run, name: str, shown: str) -> bool:
-    ((server, encoding, _, ours, taken, standby),) = await run(_STATE, (quoted(name), _OURS))
+    ((server, encoding, _, ours, taken, standby, _),) = await run(_STATE, (quoted(name), _OURS))
     if server < OLDEST_SERVER:
         raise ConfigError(f"{shown} is PostgreSQL {server // 10000}: 14 is the oldest that works")
     if encoding != "UTF8":
@@ -64,6 +67,48 @@ async def _is_current(run: Run, name: str, shown: str) -> bool:
     if version < NEWEST and standby:
         raise ConfigError(f"{shown} is a read-only standby with an older schema: open the primary once")
     return version == NEWEST
+
+
+_HERE = """
+SELECT c.system_identifier, (SELECT m.value FROM recollect.meta AS m WHERE m.name = 'cluster')
+FROM pg_control_system() AS c
+"""
+_BEHIND = """
+SELECT EXISTS (SELECT FROM recollect.changes WHERE tx >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
+    OR EXISTS (SELECT FROM recollect.sessions WHERE feed_tx >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
+"""
+_BEGIN_ANEW = (
+    """
+INSERT INTO recollect.swept (scope, tx, id)
+SELECT scope, pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1, max(id) FROM recollect.changes GROUP BY scope
+ON CONFLICT (scope) DO UPDATE SET tx = excluded.tx, id = excluded.id
+""",
+    "DELETE FROM recollect.changes",
+    "UPDATE recollect.sessions SET feed_tx = 0",
+)
+
+
+async def _recognise(link: Link, name: str) -> None:
+    """See whether the tables were brought here from another server, where transactions had other numbers.
+
+    The feed's order is made of these. Where those of the old server are ahead of this one's, the feed begins anew:
+    cursors from before raise `NotFound`.
+    """
+    ((*_, standby, allowed),) = await link.fetch(_STATE, (quoted(name), _OURS))
+    if standby or not allowed:
+        return
+    ((here, known),) = await link.fetch(in_schema(_HERE, name))
+    if here == known:
+        return
+
+    async def settle(run: Run) -> None:
+        await run(f"SELECT pg_advisory_xact_lock({_LOCK})", ())
+        ((behind,),) = await run(in_schema(_BEHIND, name), ())
+        for statement in _BEGIN_ANEW if behind else ():
+            await run(in_schema(statement, name), ())
+        await run(in_schema(_SET_META, name), ("cluster", str(here)))
+
+    await link.transaction(settle)
 
 
 async def _version(run: Run, name: str, shown: str) -> int:
@@ -91,14 +136,7 @@ async def _migrate(run: Run, name: str, shown: str) -> None:
     for number, entry in enumerate(MIGRATIONS[version:], version + 1):
         for statement in statements(entry.read_text("utf-8")):
             await run(in_schema(statement, name), ())
-        await run(
-            in_schema(
-                "INSERT INTO recollect.meta (name, value) VALUES ('schema', $1)"
-                " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                name,
-            ),
-            (str(number),),
-        )
+        await run(in_schema(_SET_META, name), ("schema", str(number)))
 
 
 def statements(script: str) -> list[str]:

@@ -52,7 +52,7 @@ BEGIN
             metadata, metadata_exact, tool_calls, tool_call_id, extra, created_at, expires_at, tokens, terms)
         SELECT head.session_no, head.last_seq + row_number() OVER (ORDER BY g.n), in_scope, in_session, g.id, g.role,
             g.content, g.parts::json, g.name, head.user_id, coalesce(g.metadata, '{}')::jsonb, g.metadata_exact::json,
-            g.tool_calls::json, g.tool_call_id, coalesce(g.extra, '{}')::json, g.created_at, g.expires_at, g.tokens,
+            g.tool_calls::json, g.tool_call_id, coalesce(g.extra, '{}')::json, g.created_at, g.expires_at, coalesce(g.tokens, 0),
             coalesce(g.terms, '')
         FROM json_to_recordset(in_rows) AS g (
             n bigint, id text, role text, content text, parts text, name text, metadata text, metadata_exact text,
@@ -85,26 +85,27 @@ END
 $recollect$;
 
 -- Many appends at once, each for itself. All locks are taken first, in one order, so that two of these never wait for
--- each other.
-CREATE FUNCTION recollect.append_many(in_now timestamptz, in_appends json)
+-- each other. in_heads: a JSON array, an object for each append. in_rows: what append_rows takes, a line for each.
+CREATE FUNCTION recollect.append_many(in_now timestamptz, in_heads json, in_rows text)
 RETURNS TABLE (place bigint, outcome text, owner text, first bigint, written bigint, known recollect.messages)
 LANGUAGE plpgsql AS $recollect$
 DECLARE
     each record;
+    lines text[] := string_to_array(in_rows, chr(10));
 BEGIN
     PERFORM recollect.lock_partition('session', o.scope, o.session)
     FROM (
         SELECT DISTINCT g.scope COLLATE "C" AS scope, g.session COLLATE "C" AS session
-        FROM json_to_recordset(in_appends) AS g (scope text, session text) ORDER BY 1, 2
+        FROM json_to_recordset(in_heads) AS g (scope text, session text) ORDER BY 1, 2
     ) AS o;
     FOR each IN
-        SELECT * FROM json_to_recordset(in_appends) AS g (
-            n bigint, scope text, session text, owner text, begun timestamptz, expires timestamptz,
-            ttl double precision, rows json)
+        SELECT * FROM json_to_recordset(in_heads) AS g (
+            n bigint, scope text, session text, owner text, begun timestamptz, expires timestamptz, ttl double precision)
     LOOP
         RETURN QUERY
         SELECT each.n, a.* FROM recollect.append_rows(
-            each.scope, each.session, each.owner, each.begun, each.expires, each.ttl, in_now, each.rows) AS a;
+            each.scope, each.session, each.owner, each.begun, each.expires, each.ttl, in_now,
+            lines[each.n + 1]::json) AS a;
     END LOOP;
 END
 $recollect$;
