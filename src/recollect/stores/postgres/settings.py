@@ -170,9 +170,15 @@ def _shown_url(where: dict[str, str], own: dict[str, str]) -> str:
     return f"postgresql://{user}{address}/{quote(where.get('dbname', ''), safe='')}" + (f"?{asked}" if asked else "")
 
 
-def of_borrowed(schema: str, conninfo: str, feed_retention: float) -> Settings:
+def of_borrowed(schema: str, given: Any, feed_retention: float) -> Settings:
     """The settings for a pool or a connection that belongs to the user."""
     quoted(schema)
+    try:
+        conninfo = given.info.dsn if hasattr(given, "info") else given.conninfo
+    except psycopg.Error:  # a closed connection does not know where it was
+        conninfo = ""
+    if not isinstance(conninfo, str):  # a pool may be given a function
+        conninfo = ""
     if not 0 <= feed_retention < 1e10:
         raise InvalidInput("feed_retention is a number of seconds", field="feed_retention")
     where = {name: str(value) for name, value in conninfo_to_dict(conninfo).items() if value is not None}

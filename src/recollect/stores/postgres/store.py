@@ -60,8 +60,7 @@ class PostgresStore(Store):
         if sum(given is not None for given in (settings, pool, connection)) != 1:
             raise ConfigError("a PostgreSQL store is given its settings, a pool or a connection: one of them")
         if settings is None:
-            conninfo = pool.conninfo if pool is not None else connection.info.dsn  # type: ignore[union-attr]
-            settings = of_borrowed(schema, conninfo if isinstance(conninfo, str) else "", feed_retention)
+            settings = of_borrowed(schema, pool or connection, feed_retention)
         self._settings = settings
         self._pool = pool
         self._connection = connection

@@ -119,7 +119,7 @@ CREATE TABLE recollect.swept (
 );
 
 -- Who wants to be woken by NOTIFY, and until when. While nobody does, no commit notifies: commits that do take turns.
-CREATE UNLOGGED TABLE recollect.followers (
+CREATE TABLE recollect.followers (
     name  text PRIMARY KEY,
     until timestamptz NOT NULL
 );
