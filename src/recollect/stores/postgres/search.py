@@ -38,21 +38,37 @@ FROM pg_stats AS s,
     unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs::float8[]) AS e (term, share)
 WHERE s.schemaname = $1 AND s.tablename = 'messages_terms' AND e.term = ANY ($2)
 """
-_FOUND = f"""
-SELECT m.terms, {MESSAGE_COLUMNS}
+_NORM = f"{bm25.K1} * (1 - {bm25.B} + {bm25.B} * cardinality(a.list) / {bm25.AVERAGE_LENGTH})"
+# OFFSET 0: the list is made once a row, not once a mention.
+_BEST = """
+SELECT m.session_no, m.seq, {score} AS score
 FROM recollect.messages AS m
 JOIN recollect.sessions AS s ON s.session_no = m.session_no
-CROSS JOIN LATERAL (SELECT string_to_array(m.terms, ' ') AS list) AS a
-CROSS JOIN LATERAL (
-    SELECT sum(q.weight * n.n * ({bm25.K1} + 1)
-        / (n.n + {bm25.K1} * (1 - {bm25.B} + {bm25.B} * cardinality(a.list) / {bm25.AVERAGE_LENGTH}))) AS score
+CROSS JOIN LATERAL (SELECT string_to_array(m.terms, ' ') AS list OFFSET 0) AS a
+WHERE string_to_array(m.terms, ' ') && $1::text[] AND m.scope = $4
+    AND (m.expires_at IS NULL OR m.expires_at > $5) AND (s.expires_at IS NULL OR s.expires_at > $5){conditions}
+ORDER BY score DESC LIMIT ${last}
+"""
+_ROWS = f"""
+SELECT m.terms, {MESSAGE_COLUMNS}
+FROM ({{best}}) AS b JOIN recollect.messages AS m ON m.session_no = b.session_no AND m.seq = b.seq
+"""
+_OF_SESSION = (
+    "m.session_no = (SELECT o.session_no FROM recollect.sessions AS o WHERE o.scope = $4 AND o.session_id = {})"
+)
+_FEW = 8
+_ONE = f"""($3::float8[])[{{n}}] * cardinality(array_positions(a.list, ($2::text[])[{{n}}])) * ({bm25.K1} + 1)
+    / (cardinality(array_positions(a.list, ($2::text[])[{{n}}])) + {_NORM})"""
+_MANY = f"""(
+    SELECT sum(q.weight * n.n * ({bm25.K1} + 1) / (n.n + {_NORM}))
     FROM unnest($2::text[], $3::float8[]) AS q (term, weight)
     CROSS JOIN LATERAL (SELECT cardinality(array_positions(a.list, q.term)) AS n) AS n
-    WHERE n.n > 0
-) AS r
-WHERE string_to_array(m.terms, ' ') && $1::text[] AND m.scope = $4
-    AND (m.expires_at IS NULL OR m.expires_at > $5) AND (s.expires_at IS NULL OR s.expires_at > $5)
-"""
+)"""
+
+
+def _score_of(count: int) -> str:
+    """BM25 of `count` terms in SQL. A sum written out costs a row a third of what the loop over an array does."""
+    return " + ".join(_ONE.format(n=n) for n in range(1, count + 1)) if count <= _FEW else _MANY
 
 
 class Search:
@@ -61,7 +77,6 @@ class Search:
     def __init__(self, schema: str) -> None:
         self._schema = schema
         self._counts = in_schema(_COUNTS, schema)
-        self._found = in_schema(_FOUND, schema)
 
     async def run(
         self, link: Link, scope: str, terms: Sequence[str], limit: int, wanted: Filter, now: datetime
@@ -109,19 +124,20 @@ class Search:
         now: datetime,
     ) -> list[tuple[Any, ...]]:
         values: list[Any] = [chosen, list(weights), list(weights.values()), escape(scope), now]
-        sql = self._found
+        conditions = ""
         for condition, value in (
-            ("m.user_id =", None if wanted.user_id is None else escape(wanted.user_id)),
-            ("m.session_id =", None if wanted.session_id is None else escape(wanted.session_id)),
-            ("m.role =", None if wanted.role is None else escape(wanted.role)),
-            ("m.created_at >=", wanted.since),
-            ("m.created_at <", wanted.until),
+            ("m.user_id = {}", None if wanted.user_id is None else escape(wanted.user_id)),
+            (_OF_SESSION, None if wanted.session_id is None else escape(wanted.session_id)),
+            ("m.role = {}", None if wanted.role is None else escape(wanted.role)),
+            ("m.created_at >= {}", wanted.since),
+            ("m.created_at < {}", wanted.until),
         ):
             if value is not None:
                 values.append(value)
-                sql += f" AND {condition} ${len(values)}"
+                conditions += f" AND {condition.format(f'${len(values)}')}"
         values.append(str(min(limit, 2**62)))
-        return await link.fetch(f"{sql} ORDER BY r.score DESC LIMIT ${len(values)}", values)
+        best = _BEST.format(score=_score_of(len(weights)), conditions=conditions, last=len(values))
+        return await link.fetch(in_schema(_ROWS.format(best=best), self._schema), values)
 
 
 def _score(pair: tuple[float, Any]) -> float:
