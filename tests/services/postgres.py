@@ -245,3 +245,18 @@ def schema(name: str | None = None) -> Iterator[str]:
         yield found
     finally:
         drop_schema(found)
+
+
+@contextmanager
+def postgres_of(user: str) -> Iterator[int]:
+    """The port of a server of its own, with a role of this name that owns an empty database ``chat``."""
+    import psycopg
+
+    server = own_server().start()
+    try:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {user} LOGIN")
+            connection.execute(f"CREATE DATABASE chat OWNER {user}")
+        yield server.port
+    finally:
+        server.remove()
