@@ -73,5 +73,7 @@ def _is_setup(said: str) -> bool:
 
 
 def _first_line(error: psycopg.Error) -> str:
+    """What went wrong, without the names and addresses that libpq puts before it."""
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    said = lines[0].rpartition(" failed: ")[2] if lines else type(error).__name__
+    return said.removeprefix("FATAL:").strip()
