@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -164,7 +165,9 @@ def test_servers_that_start_at_once_do_not_collide(name: str) -> None:
 def test_an_upgrade_that_was_broken_off_is_none(name: str) -> None:
     _execute(f"CREATE SCHEMA {name}")
     # The last migration cannot be applied: a function of this name with another result is there already.
-    _execute(f"CREATE FUNCTION {name}.sweep_changes(timestamptz) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'")
+    _execute(
+        f"CREATE FUNCTION {name}.sweep_changes(timestamptz, bigint) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'"
+    )
     with pytest.raises(RecollectError):
         Recollect(_url(name)).open()
     assert _execute(f"SELECT count(*) FROM pg_tables WHERE schemaname = '{name}'") == [(0,)]
@@ -356,6 +359,34 @@ def test_processes_write_one_session(name: str) -> None:
     with Recollect(_url(name)) as memory:
         _check(memory.session("shared").tail(1000), acknowledged)
         assert [change.first_seq for change in memory.changes(limit=1000)] == list(range(1, 161))
+
+
+def test_a_database_whose_transactions_are_serializable_by_default(server: Server) -> None:
+    _execute("CREATE DATABASE strict", server.url)
+    _execute("ALTER DATABASE strict SET default_transaction_isolation = 'serializable'", server.url)
+    with Recollect(server.url.rpartition("/")[0] + "/strict") as memory:
+        threads = [
+            threading.Thread(target=lambda: [memory.session("s").append(HI) for _ in range(25)]) for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert [row.seq for row in memory.session("s").tail(1000)] == list(range(1, 201))
+        assert _numbers(memory, "s") == list(range(1, 201))
+
+
+def test_a_long_feed_is_swept_to_its_end(name: str) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    clock = [now]
+    with Recollect(_url(name, feed_retention=60), clock=lambda: clock[0]) as memory:
+        memory.import_lines({"session": f"s{n}", "role": "user", "content": "x"} for n in range(2500))
+        clock[0] += timedelta(seconds=30)
+        memory.session("young").append(HI)
+        clock[0] += timedelta(seconds=40)
+        assert memory.sweep().changes == 2500
+        assert [change.partition for change in memory.changes()] == ["young"]
+        assert memory.sweep().changes == 0
 
 
 def test_nothing_acknowledged_is_missing_after_kill_9(name: str) -> None:

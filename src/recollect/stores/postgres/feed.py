@@ -52,9 +52,12 @@ class Feed:
             raise NotFound("the feed no longer holds what came after this cursor; read the tables again and begin anew")
         if limit < 1:
             return []
-        await self._wait(link, own, low, newest)
         values = (own, str(start[0]), str(start[1]), str(min(limit, 2**62)))
-        return [change_of(row) for row in await link.fetch(self._page, values)]
+        rows = await link.fetch(self._page, values)
+        if len(rows) < limit and newest >= low:
+            await self._wait(link, own, low, newest)
+            rows = await link.fetch(self._page, values)
+        return list(map(change_of, rows))
 
     async def settled(self, link: Link) -> None:
         """Wait a moment for the transactions that are open now."""

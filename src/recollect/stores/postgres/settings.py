@@ -29,6 +29,8 @@ OPTIONS = {
 PLANNER = ("-c jit=off", "-c enable_seqscan=off", "-c enable_sort=off", "-c plan_cache_mode=force_generic_plan")
 """Every statement has its index, which gives its order too, and a plan is made once for a connection: one made while a
 table was small must be good when it is large."""
+_ISOLATION = r"-c default_transaction_isolation=read\ committed"
+"""Whatever the database's own default is: writers of a session take turns, and each sees what the one before it did."""
 _SYNCHRONOUS = ("on", "off", "local", "remote_write", "remote_apply")
 _NOT_FROM_A_URL = {"client_encoding", "options", "replication", "dbname", "user", "password"}
 _poll = getattr(select, "poll", None)
@@ -104,7 +106,7 @@ def _address(netloc: str, path: str) -> dict[str, str]:
 def _settings(where: dict[str, str], own: dict[str, str]) -> Settings:
     quoted(own["schema"])
     timeout = _number(own, "connect_timeout", least=1)
-    server = [f"-c statement_timeout={round(_number(own, 'statement_timeout') * 1000)}", *PLANNER]
+    server = [f"-c statement_timeout={round(_number(own, 'statement_timeout') * 1000)}", *PLANNER, _ISOLATION]
     if own["synchronous_commit"]:
         if own["synchronous_commit"] not in _SYNCHRONOUS:
             raise ConfigError(f"synchronous_commit is {', '.join(_SYNCHRONOUS)}, not {own['synchronous_commit']!r}")

@@ -210,5 +210,7 @@ class PostgresStore(Store):
         while (found := await call("SELECT recollect.sweep_messages($1, $2)", now, str(SWEEP_ROWS)))[0]:
             messages += found[0]
         await self._feed.settled(link)
-        (changes,) = await call("SELECT recollect.sweep_changes($1)", now - self._retention)
+        oldest = now - self._retention
+        while (found := await call("SELECT recollect.sweep_changes($1, $2)", oldest, str(SWEEP_ROWS)))[0]:
+            changes += found[0]
         return Swept(sessions=sessions, messages=messages, changes=changes)

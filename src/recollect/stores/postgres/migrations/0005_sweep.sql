@@ -50,7 +50,7 @@ END
 $recollect$;
 
 -- Entries are removed from the old end of each scope's feed only, so that no cursor skips one.
-CREATE FUNCTION recollect.sweep_changes(in_oldest timestamptz) RETURNS bigint
+CREATE FUNCTION recollect.sweep_changes(in_oldest timestamptz, in_limit bigint) RETURNS bigint
 LANGUAGE plpgsql AS $recollect$
 DECLARE
     each record;
@@ -63,9 +63,13 @@ BEGIN
     FOR each IN SELECT DISTINCT scope FROM recollect.changes ORDER BY scope LOOP
         SELECT c.tx, c.id INTO young FROM recollect.changes AS c
         WHERE c.scope = each.scope AND (c.at > in_oldest OR c.tx >= settled) ORDER BY c.tx, c.id LIMIT 1;
-        SELECT c.tx, c.id INTO last FROM recollect.changes AS c
-        WHERE c.scope = each.scope AND (young.tx IS NULL OR (c.tx, c.id) < (young.tx, young.id))
-        ORDER BY c.tx DESC, c.id DESC LIMIT 1;
+        SELECT o.tx, o.id INTO last
+        FROM (
+            SELECT c.tx, c.id FROM recollect.changes AS c
+            WHERE c.scope = each.scope AND (young.tx IS NULL OR (c.tx, c.id) < (young.tx, young.id))
+            ORDER BY c.tx, c.id LIMIT in_limit
+        ) AS o
+        ORDER BY o.tx DESC, o.id DESC LIMIT 1;
         CONTINUE WHEN NOT FOUND;
         DELETE FROM recollect.changes AS c
         WHERE c.scope = each.scope AND (c.tx, c.id) <= (last.tx, last.id);
