@@ -9,14 +9,14 @@ from recollect.connect import connect
 from recollect.store import Store
 from recollect.stores.memory import MemoryStore
 from recollect.testing import StoreSuites
-from tests.services.postgres import drop_schema, postgres_url
+from tests.services.postgres import drop_schema, postgres_url, use_schema
 
 
 class TestPostgres(StoreSuites):
     name = "postgresql://"
 
     def make_store(self, place: Path) -> Store:
-        return connect(f"{postgres_url()}?schema={_schema(place)}")
+        return connect(f"{postgres_url()}?schema={use_schema(_schema(place))}")
 
     def make_oracle(self) -> Store:
         return MemoryStore()

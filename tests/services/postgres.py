@@ -228,9 +228,27 @@ def postgres_url() -> str:
     return require(ENV, START_LINE)
 
 
+_used: set[str] = set()
+
+
+def use_schema(name: str) -> str:
+    """The name of a schema that is removed at the end of the run, if not before."""
+    if not _used:
+        atexit.register(_drop_used)
+    _used.add(name)
+    return name
+
+
+def _drop_used() -> None:
+    for name in list(_used):
+        drop_schema(name)
+
+
 def drop_schema(name: str) -> None:
     """Remove a test's schema."""
     import psycopg
+
+    _used.discard(name)
 
     with psycopg.connect(postgres_url(), autocommit=True) as connection:
         quoted = '"' + name.replace('"', '""') + '"'
