@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ from tests.services.postgres import postgres_url
 TEXTS = texts(1000)
 WRITERS, SECONDS = 16, 4.0
 SCHEMA = "recollect_bench"
+BATCH = 10_000
+COLUMNS = "session_no, seq, scope, session_id, id, role, content, user_id, metadata, extra, created_at, tokens, terms"
 
 TABLES = """
 DROP SCHEMA IF EXISTS recollect_floor CASCADE;
@@ -205,91 +207,83 @@ def flat(memory: Recollect, large: int) -> list[list[str]]:
     return rows
 
 
-def bulk(memory: Recollect, count: int) -> list[list[str]]:
-    """Many messages at once: 100 sessions, batches of 10,000 as an import sends them."""
-    columns = (
-        "session_no, seq, scope, session_id, id, role, content, user_id, metadata, extra, created_at, tokens, terms"
-    )
+def bulk(count: int) -> list[list[str]]:
+    """Many messages at once: 100 sessions, batches of 10,000 as an import sends them, in turns."""
     now = datetime.now(UTC)
-    lines = [(n % 100, f"bulk-{n}", TEXTS[n % 1000]) for n in range(count)]
     terms = {text: " ".join(analyze(text)) for text in TEXTS}
-    seconds: dict[str, float] = {}
-
-    def batches() -> Iterator[list[Commit]]:
-        for start in range(0, count, 10_000):
-            rows: dict[int, list[tuple[str, str]]] = {}
-            for session, id, text in lines[start : start + 10_000]:
-                rows.setdefault(session, []).append((id, text))
-            yield [
-                Commit(
-                    Partition("default", "session", f"bulk-{session}"),
-                    [
-                        Append(
-                            rows=[Message("user", text, id=id, created_at=now, tokens=20) for id, text in some],
-                            terms=[terms[text] for _, text in some],
-                            session=SessionDefaults(user_id="u-1"),
-                        )
-                    ],
-                )
-                for session, some in rows.items()
+    taken = dict.fromkeys(("ours", "like ours", "executemany", "plain"), 0.0)
+    hand = by_hand()
+    hand.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+    with Recollect(f"{postgres_url()}?schema={SCHEMA}") as memory:
+        memory.open()
+        hand.execute(f"CREATE TABLE recollect_floor.like_ours (LIKE {SCHEMA}.messages INCLUDING ALL)")
+        hand.execute("CREATE TABLE recollect_floor.many (LIKE recollect_floor.messages INCLUDING ALL)")
+        hand.execute("CREATE TABLE recollect_floor.plain (LIKE recollect_floor.messages INCLUDING ALL)")
+        for start in range(0, count, BATCH):
+            lines = [(n, n % 100, f"bulk-{n}", TEXTS[n % 1000]) for n in range(start, start + BATCH)]
+            commits = _commits(lines, terms, now)
+            plain = [(f"bulk-{session}", n, id, "user", text, now) for n, session, id, text in lines]
+            whole = [
+                (session, n, "default", f"bulk-{session}", id, "user", text, "u-1", "{}", "{}", now, 20, terms[text])
+                for n, session, id, text in lines
             ]
 
-    prepared = list(batches())
-    begin = time.perf_counter()
-    for commits in prepared:
-        outcomes = drive(memory.store.commit_many(commits))
-        assert all(isinstance(outcome, list) for outcome in outcomes)
-    seconds["ours"] = time.perf_counter() - begin
-    hand = by_hand()
-    hand.execute(f"CREATE TABLE recollect_floor.like_ours (LIKE {SCHEMA}.messages INCLUDING ALL)")
-    hand.execute("CREATE TABLE recollect_floor.plain (LIKE recollect_floor.messages INCLUDING ALL)")
-    begin = time.perf_counter()
-    for start in range(0, count, 10_000):
-        with hand.cursor().copy(f"COPY recollect_floor.like_ours ({columns}) FROM STDIN") as copy:
-            for n, (session, id, text) in enumerate(lines[start : start + 10_000], start):
-                copy.write_row(
-                    (
-                        session,
-                        n,
-                        "default",
-                        f"bulk-{session}",
-                        id,
-                        "user",
-                        text,
-                        "u-1",
-                        "{}",
-                        "{}",
-                        now,
-                        20,
-                        terms[text],
+            def ours(commits: list[Commit] = commits) -> None:
+                outcomes = drive(memory.store.commit_many(commits))
+                assert all(isinstance(outcome, list) for outcome in outcomes)
+
+            def like_ours(rows: list[Any] = whole) -> None:
+                with hand.cursor().copy(f"COPY recollect_floor.like_ours ({COLUMNS}) FROM STDIN") as copy:
+                    for row in rows:
+                        copy.write_row(row)
+
+            def executemany(rows: list[Any] = plain) -> None:
+                with hand.transaction():
+                    hand.cursor().executemany(
+                        "INSERT INTO recollect_floor.many VALUES (%s, %s, %s, %s, %s, %s, '{}')", rows
                     )
-                )
-    seconds["copy like ours"] = time.perf_counter() - begin
-    begin = time.perf_counter()
-    for start in range(0, count, 10_000):
-        values = [
-            (f"bulk-{session}", n, id, "user", text, now)
-            for n, (session, id, text) in enumerate(lines[start : start + 10_000], start)
-        ]
-        with hand.transaction():
-            hand.cursor().executemany("INSERT INTO recollect_floor.plain VALUES (%s, %s, %s, %s, %s, %s, '{}')", values)
-    seconds["executemany"] = time.perf_counter() - begin
-    hand.execute("TRUNCATE recollect_floor.plain")
-    begin = time.perf_counter()
-    for start in range(0, count, 10_000):
-        with hand.cursor().copy("COPY recollect_floor.plain FROM STDIN") as copy:
-            for n, (session, id, text) in enumerate(lines[start : start + 10_000], start):
-                copy.write_row((f"bulk-{session}", n, id, "user", text, now, "{}"))
-    seconds["copy plain"] = time.perf_counter() - begin
+
+            def copy_plain(rows: list[Any] = plain) -> None:
+                with hand.cursor().copy("COPY recollect_floor.plain FROM STDIN") as copy:
+                    for row in rows:
+                        copy.write_row((*row, "{}"))
+
+            for name, call in (
+                ("ours", ours),
+                ("like ours", like_ours),
+                ("executemany", executemany),
+                ("plain", copy_plain),
+            ):
+                begin = time.perf_counter()
+                call()
+                taken[name] += time.perf_counter() - begin
     hand.close()
-    ours = count / seconds["ours"]
     return [
-        _rate(f"{count:,} messages, against {label}", count / seconds[name], ours, goal)
+        _rate(f"{count:,} messages, against {label}", count / taken[name], count / taken["ours"], goal)
         for name, label, goal in (
-            ("copy like ours", "COPY into a table with the same columns and indexes", 0.7),
-            ("executemany", "executemany into a plain table", 0.7),
-            ("copy plain", "COPY into a plain table", None),
+            ("like ours", "COPY, same columns and indexes", 0.7),
+            ("executemany", "executemany, plain table", None),
+            ("plain", "COPY, plain table", None),
         )
+    ]
+
+
+def _commits(lines: list[tuple[int, int, str, str]], terms: dict[str, str], now: datetime) -> list[Commit]:
+    rows: dict[int, list[tuple[str, str]]] = {}
+    for _, session, id, text in lines:
+        rows.setdefault(session, []).append((id, text))
+    return [
+        Commit(
+            Partition("default", "session", f"bulk-{session}"),
+            [
+                Append(
+                    rows=[Message("user", text, id=id, created_at=now, tokens=20) for id, text in some],
+                    terms=[terms[text] for _, text in some],
+                    session=SessionDefaults(user_id="u-1"),
+                )
+            ],
+        )
+        for session, some in rows.items()
     ]
 
 
@@ -299,18 +293,13 @@ def main() -> None:
     with psycopg.connect(postgres_url(), autocommit=True) as connection:
         for statement in TABLES.strip().split(";\n"):
             connection.execute(statement)
+    columns = ["", "by hand", "Recollect", "ratio"]
     with Recollect(f"{postgres_url()}?schema={SCHEMA}") as memory:
-        show(
-            "PostgreSQL, against psycopg by hand (median us a call)",
-            ["", "by hand", "Recollect", "ratio"],
-            calls(memory),
-        )
-        show("Throughput", ["", "by hand", "Recollect", "ratio"], writers() + bulk(memory, large))
-        show(
-            "Cost against the length of the session (median us a call)",
-            ["", "100", f"{large:,}", "ratio"],
-            flat(memory, large),
-        )
+        show("PostgreSQL, against psycopg by hand (median us a call)", columns, calls(memory))
+        show("Writers at once", columns, writers())
+        lengths = ["", "100", f"{large:,}", "ratio"]
+        show("Cost against the length of the session (median us a call)", lengths, flat(memory, large))
+    show("Bulk", columns, bulk(large))
     with psycopg.connect(postgres_url(), autocommit=True) as connection:
         connection.execute("DROP SCHEMA recollect_floor CASCADE")
         connection.execute("DROP SCHEMA recollect_bench CASCADE")

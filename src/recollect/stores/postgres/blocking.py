@@ -38,17 +38,20 @@ class BlockingLink(Link):
         if not self._free.acquire(timeout=self._settings.pool_timeout):
             raise Unavailable(self._settings.all_busy)
         try:
-            while self._idle:
-                connection = self._idle.pop()
+            while (connection := self._idle_one()) is not None:
                 if is_quiet(connection):
                     return connection
                 connection.close()
             return self._connect()
-        except IndexError:
-            return self._connect()
         except BaseException:
             self._free.release()
             raise
+
+    def _idle_one(self) -> psycopg.Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def _connect(self) -> psycopg.Connection:
         deadline = time.monotonic() + self._settings.connect_timeout
@@ -87,11 +90,8 @@ class BlockingLink(Link):
         self._close_idle()
 
     def _close_idle(self) -> None:
-        while True:
-            try:
-                self._idle.pop().close()
-            except IndexError:
-                return
+        while (connection := self._idle_one()) is not None:
+            connection.close()
 
     def _forked(self) -> None:
         """In a child after a fork: the parent's connections must not be used, not even closed."""
@@ -102,3 +102,4 @@ class BlockingLink(Link):
 
 
 _abandoned: list[Any] = []
+"""Connections of the parent process, kept from the garbage collector: closing them would end the parent's sessions."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -130,11 +131,9 @@ class _OfConnection(_Borrowed):
         if self._whole:
             await super().undo(connection)
         elif connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
-            try:
+            with suppress(psycopg.Error):
                 await self.run(connection, "ROLLBACK TO SAVEPOINT recollect", ())
                 await self.run(connection, "RELEASE SAVEPOINT recollect", ())
-            except psycopg.Error:
-                return
 
 
 def _turn(driver: Driver) -> Any:

@@ -6,6 +6,7 @@ import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import psycopg
@@ -95,10 +96,8 @@ class Link(ABC):
     async def undo(self, connection: Any) -> None:
         """Take it back. Where that fails the connection is dropped, and the server takes it back."""
         if connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
-            try:
+            with suppress(psycopg.Error):
                 await self.run(connection, "ROLLBACK", ())
-            except psycopg.Error:
-                return
 
     async def _patiently(self, call: Callable[[Any], Awaitable[T]], repeatable: bool) -> T:
         tries = 0
