@@ -20,8 +20,9 @@ def connect(url: str | None = None) -> Store:
     Parameters
     ----------
     url: ``memory://``, ``sqlite:///file.db`` (relative), ``sqlite:////abs/file.db``, ``sqlite://`` (in memory);
-        ``redis://host:6379/0?prefix=app``, ``rediss://`` (TLS), ``redis+cluster://host,host``;
-        ``RECOLLECT_URL``, or ``sqlite:///recollect.db``, when None.
+        ``postgresql://user@host/database``; ``redis://host:6379/0?prefix=app``, ``rediss://`` (TLS),
+        ``redis+cluster://host,host``; ``dynamodb://region/table-prefix``; ``RECOLLECT_URL``, or
+        ``sqlite:///recollect.db``, when None.
 
     Raises `ConfigError` for an unknown scheme, an unknown option, or a missing extra.
     """
@@ -90,6 +91,12 @@ def _redis(scheme: str) -> Callable[[str, str, Options], Store]:
     return make
 
 
+def _postgres(netloc: str, path: str, options: Options) -> Store:
+    from recollect.stores.postgres import PostgresStore
+
+    return PostgresStore.from_url(netloc, path, options)
+
+
 def _seconds(options: Options, name: str, default: float) -> float:
     given = options.pop(name, None)
     if given is None:
@@ -107,7 +114,7 @@ def _no_such_scheme(url: str, scheme: str) -> str:
     known = ", ".join(f"{name}://" for name in _SCHEMES)
     if not scheme and "://" not in url and ":" not in url and "@" not in url:
         return f"{_shown(url)!r} is not a store URL: for a file of this name write sqlite:///{_shown(url)}"
-    if scheme in ("postgresql", "postgres", "dynamodb"):
+    if scheme in ("dynamodb",):
         return f"{scheme}:// is planned and not in this version, which has {known}"
     return f"{_shown(url)!r} is not a store URL: one of {known}"
 
@@ -123,5 +130,7 @@ def _shown(url: str) -> str:
 _SCHEMES: dict[str, Callable[[str, str, Options], Store]] = {
     "memory": _memory,
     "sqlite": _sqlite,
+    "postgresql": _postgres,
+    "postgres": _postgres,
     **{scheme: _redis(scheme) for scheme in ("redis", "rediss", "redis+cluster")},
 }

@@ -14,7 +14,8 @@ A page has a folder of its own, with `examples` in it, where all its blocks run,
 * ``json``, ``jsonl``, ``toml``, ``ini``, ``pyi`` are parsed. ``sql`` is a statement of the schema.
 
 In what is shown, ``...`` stands for anything on its line, and on a line of its own for any lines. Ports are moved to
-free ones, and ``localhost:11434`` (Ollama's) is a stand-in for a model.
+free ones, ``localhost:11434`` (Ollama's) is a stand-in for a model, and ``localhost:5432`` a PostgreSQL server with a
+database ``chat``.
 
 ``python -m tests.docs.blocks PAGE...`` runs pages and writes what was printed into them, where they show something else.
 """
@@ -44,15 +45,18 @@ from typing import Any
 
 import recollect
 from tests.servers import ModelServer, free_port, serve
+from tests.services.postgres import postgres_of
+from tests.services.postgres import programs as postgres_programs
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = Path(recollect.__file__).resolve().parents[1]
-SCHEMA = SOURCE / "recollect" / "stores" / "sqlite" / "migrations"
+SCHEMAS = SOURCE / "recollect" / "stores"
 STAND_INS = Path(__file__).with_name("stand_ins.py")
 
 PORTS = (8000, 9000)
 """Ports of the pages; each page gets free ones in their place."""
 MODEL_PORT = 11434
+POSTGRES_PORT = 5432
 MODEL_SAYS = ["You", " like", " window", " seats", "."]
 USER = "ann"
 PATIENCE = 30.0
@@ -201,6 +205,8 @@ class Runner:
                 model = ModelServer(pieces=MODEL_SAYS)
                 url = stack.enter_context(serve(model.app()))
                 self._ports[MODEL_PORT] = int(url.rpartition(":")[2])
+            if any(f":{POSTGRES_PORT}" in block.text for block in found):
+                self._ports[POSTGRES_PORT] = stack.enter_context(postgres_of(USER))
             home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             self._shell = home / "shell"
             stack.enter_context(_environment(_variables(home, self._ports[8000])))
@@ -372,7 +378,7 @@ def _ini(text: str) -> None:
 
 def _sql(text: str) -> None:
     """A statement of the schema, as it stands in a migration (white space apart)."""
-    schema = " ".join(" ".join(path.read_text("utf-8") for path in sorted(SCHEMA.glob("*.sql"))).split())
+    schema = " ".join(" ".join(path.read_text("utf-8") for path in sorted(SCHEMAS.rglob("*.sql"))).split())
     if " ".join(text.split()) not in schema:
         raise ValueError("this is not in the migrations")
 
@@ -398,6 +404,8 @@ def _variables(home: Path, port: int) -> dict[str, str]:
     bin_.mkdir()
     python = shlex.quote(sys.executable)
     programs = {"python": f"exec {python}", "recollect": f"exec {python} -m recollect.cli"}
+    if shutil.which("psql") is None and (folder := postgres_programs()) is not None:
+        programs["psql"] = f"exec {shlex.quote(str(folder / 'psql'))}"
     for name in ("curl", "sqlite3"):
         if shutil.which(name) is None or os.environ.get("DOCS_STAND_INS"):
             programs[name] = f"exec {python} {shlex.quote(str(STAND_INS))} {name}"

@@ -1,0 +1,79 @@
+"""The feed: entries in the order of (tx, id), up to the oldest transaction that is still open.
+
+An entry becomes visible with its commit, but transactions commit in another order than they began. So a reader stops
+below ``pg_snapshot_xmin``: nothing can appear there any more. What is committed above it waits until the older
+transactions have ended; they are short, so a reader who could have seen more waits a moment for them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from recollect.errors import InvalidInput, NotFound
+from recollect.model import Change
+from recollect.stores.postgres.links import Link
+from recollect.stores.postgres.names import in_schema
+from recollect.stores.postgres.rows import CHANGE_COLUMNS, change_of
+from recollect.stores.postgres.text import escape
+
+PAUSES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
+"""Seconds, one after the other, that a reader waits for an older transaction: a quarter of a second in all. A longer
+one (a migration, a load of the user's own) holds the feed back until it ends."""
+
+_CURSOR = re.compile(r"(\d{1,18})-(\d{1,18})", re.ASCII)
+_BOUNDS = """
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+    coalesce((SELECT w.tx FROM recollect.swept AS w WHERE w.scope = $1), 0),
+    coalesce((SELECT w.id FROM recollect.swept AS w WHERE w.scope = $1), 0),
+    coalesce((SELECT c.tx FROM recollect.changes AS c WHERE c.scope = $1 ORDER BY c.tx DESC, c.id DESC LIMIT 1), 0)
+"""
+_PAGE = f"""
+SELECT {CHANGE_COLUMNS} FROM recollect.changes AS c
+WHERE c.scope = $1 AND (c.tx, c.id) > ($2, $3) AND c.tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+ORDER BY c.tx, c.id LIMIT $4
+"""
+
+
+class Feed:
+    """The feed, for one schema."""
+
+    def __init__(self, schema: str) -> None:
+        self._bounds = in_schema(_BOUNDS, schema)
+        self._page = in_schema(_PAGE, schema)
+
+    async def changes(self, link: Link, scope: str, after: str | None, limit: int) -> list[Change]:
+        """Entries behind a cursor."""
+        start = (0, 0) if after is None else _parse(after)
+        own = escape(scope)
+        ((low, high, *swept, newest),) = await link.fetch(self._bounds, (own,))
+        if start[0] >= high:
+            raise InvalidInput(f"not a cursor of this feed: {after!r}", field="after")
+        if after is not None and start < tuple(swept):
+            raise NotFound("the feed no longer holds what came after this cursor; read the tables again and begin anew")
+        if limit < 1:
+            return []
+        values = (own, str(start[0]), str(start[1]), str(min(limit, 2**62)))
+        rows = await link.fetch(self._page, values)
+        if len(rows) < limit and newest >= low:
+            await self._wait(link, own, low, newest)
+            rows = await link.fetch(self._page, values)
+        return list(map(change_of, rows))
+
+    async def settled(self, link: Link) -> None:
+        """Wait a moment for the transactions that are open now."""
+        ((low, high, *_),) = await link.fetch(self._bounds, ("",))
+        await self._wait(link, "", low, high - 1)
+
+    async def _wait(self, link: Link, scope: str, low: int, wanted: int) -> None:
+        for pause in PAUSES:
+            if low > wanted:
+                return
+            await link.driver.sleep(pause)
+            ((low, *_),) = await link.fetch(self._bounds, (scope,))
+
+
+def _parse(cursor: str) -> tuple[int, int]:
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
+        raise InvalidInput(f"not a cursor of this feed: {cursor[:40]!r}", field="after")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,216 @@
+"""The PostgreSQL store: the eight verbs over one schema."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from recollect.errors import ConfigError, RecollectError, Unsupported, missing_extra
+from recollect.model import Change, Swept
+from recollect.store import Append, Candidate, Capabilities, Commit, Driver, Filter, Op, Partition, Result, Store
+from recollect.store.contract import Key, Row, check_ops
+
+try:
+    import psycopg  # noqa: F401
+except ImportError as error:  # pragma: no cover
+    raise missing_extra("psycopg", "postgres") from error
+
+from recollect.stores.postgres import bulk, commits, schema
+from recollect.stores.postgres.feed import Feed
+from recollect.stores.postgres.links import Link, Run, not_open
+from recollect.stores.postgres.names import in_schema
+from recollect.stores.postgres.reads import Reads
+from recollect.stores.postgres.rows import ITEM_BYTES
+from recollect.stores.postgres.search import Search
+from recollect.stores.postgres.settings import Settings, from_url, of_borrowed
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection, Connection
+    from psycopg_pool import AsyncConnectionPool, ConnectionPool
+
+SWEEP_SESSIONS = 50
+SWEEP_ROWS = 2000
+"""A sweep works in small transactions, so that appends come in between."""
+
+
+class PostgresStore(Store):
+    """One schema of a PostgreSQL database.
+
+    Parameters
+    ----------
+    settings: where it is and how it is used (`settings.from_url`); None where a pool or a connection is handed in.
+    pool: a pool of yours (psycopg_pool), open; it stays open.
+    connection: a connection of yours. What is done goes into your own transaction where one is open, and is neither
+        committed nor rolled back here; calls on it come one at a time.
+    schema, feed_retention: as in the URL, for a pool or a connection of yours.
+    """
+
+    kind: ClassVar[str] = "postgresql"
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        pool: ConnectionPool[Any] | AsyncConnectionPool[Any] | None = None,
+        connection: Connection[Any] | AsyncConnection[Any] | None = None,
+        schema: str = "recollect",
+        feed_retention: float = 7 * 86400,
+    ) -> None:
+        if sum(given is not None for given in (settings, pool, connection)) != 1:
+            raise ConfigError("a PostgreSQL store is given its settings, a pool or a connection: one of them")
+        if settings is None:
+            settings = of_borrowed(schema, pool or connection, feed_retention)
+        self._settings = settings
+        self._pool = pool
+        self._connection = connection
+        self._link: Link | None = None
+        self._retention = timedelta(seconds=settings.feed_retention)
+        self._statements = commits.Statements(settings.schema)
+        self._reads = Reads(settings.schema)
+        self._search = Search(settings.schema)
+        self._feed = Feed(settings.schema)
+        self.capabilities = Capabilities(
+            text_search=True,
+            vector_search=False,
+            feed="store",
+            push=False,
+            index_consistency="immediate",
+            item_bytes=ITEM_BYTES,
+            commit_ops=10_000,
+            durable=True,
+        )
+
+    @classmethod
+    def from_url(cls, netloc: str, path: str, options: dict[str, str]) -> PostgresStore:
+        """The store of ``postgresql://netloc/path?options``; takes the options that it knows out of `options`."""
+        return cls(from_url(netloc, path, options))
+
+    @property
+    def url(self) -> str:
+        return self._settings.url
+
+    @property
+    def _open_link(self) -> Link:
+        if self._link is None:
+            raise not_open()
+        return self._link
+
+    async def open(self, driver: Driver) -> None:
+        if self._link is not None:
+            return
+        self.driver = driver
+        link = self._make_link(driver)
+        try:
+            await schema.prepare(link, self._settings.schema, shown=self._settings.shown)
+        except BaseException:
+            await link.close()
+            raise
+        self._link = link
+
+    def _make_link(self, driver: Driver) -> Link:
+        if self._pool is None and self._connection is None:
+            if driver.blocking:
+                from recollect.stores.postgres.blocking import BlockingLink
+
+                return BlockingLink(self._settings, driver)
+            from recollect.stores.postgres.native import NativeLink
+
+            return NativeLink(self._settings, driver)
+        from recollect.stores.postgres.borrowed import borrowed_link
+
+        return borrowed_link(self._settings, driver, pool=self._pool, connection=self._connection)
+
+    async def close(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
+
+    async def commit(self, partition: Partition, ops: Sequence[Op]) -> list[Result]:
+        check_ops(ops, self.capabilities)
+        link, now = self._open_link, self.driver.now()
+        repeatable = commits.is_repeatable(ops)
+        if len(ops) == 1:
+
+            async def run(sql: str, values: Any) -> Any:
+                return await link.fetch(sql, values, repeatable=repeatable)
+
+            (op,) = ops
+            if isinstance(op, Append) and link.is_alone:
+                return [await commits.append_alone(run, self._statements, partition, op, now)]
+            return [await commits.apply(run, self._statements, partition, op, now)]
+        if not ops:
+            return []
+
+        async def whole(run: Run) -> list[Result]:
+            return [await commits.apply(run, self._statements, partition, op, now) for op in ops]
+
+        return await link.transaction(whole, repeatable=repeatable)
+
+    async def commit_many(self, commits: Sequence[Commit]) -> list[list[Result] | RecollectError]:
+        for commit in commits:
+            check_ops(commit.ops, self.capabilities)
+        return await bulk.commit_many(
+            self._open_link, self._statements, commits, self.driver.now(), lambda one: self.commit(*one)
+        )
+
+    async def get(self, table: str, key: Key) -> Row | None:
+        link = self._open_link
+        sql, values, record = self._reads.get(table, key, self.driver.now())
+        if not sql:
+            return None
+        rows = await link.fetch(sql, values)
+        found: Row | None = record(rows[0]) if rows else None
+        return found
+
+    async def query(
+        self,
+        path: str,
+        hash: Key,
+        *,
+        after: Key | None = None,
+        before: Key | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int,
+        reverse: bool = False,
+    ) -> Sequence[Any]:
+        link = self._open_link
+        sql, values, record = self._reads.query(
+            path, hash, after, before, since, until, limit, reverse, self.driver.now()
+        )
+        return list(map(record, await link.fetch(sql, values))) if sql else []
+
+    async def search(
+        self,
+        scope: str,
+        *,
+        terms: Sequence[str],
+        vector: Sequence[float] | None = None,
+        limit: int,
+        filter: Filter = Filter(),
+    ) -> list[Candidate]:
+        if vector is not None:
+            raise Unsupported("the PostgreSQL store has no vector search yet")
+        return await self._search.run(self._open_link, scope, terms, limit, filter, self.driver.now())
+
+    async def changes(self, scope: str, *, after: str | None = None, limit: int) -> list[Change]:
+        return await self._feed.changes(self._open_link, scope, after, limit)
+
+    async def sweep(self) -> Swept:
+        link, now = self._open_link, self.driver.now()
+        sessions = messages = changes = 0
+
+        async def call(sql: str, *values: Any) -> tuple[int, ...]:
+            ((*counts,),) = await link.fetch(in_schema(sql, self._settings.schema), values)
+            return tuple(counts)
+
+        while (found := await call("SELECT * FROM recollect.sweep_sessions($1, $2)", now, str(SWEEP_SESSIONS)))[0]:
+            sessions, messages = sessions + found[0], messages + found[1]
+        while (found := await call("SELECT recollect.sweep_messages($1, $2)", now, str(SWEEP_ROWS)))[0]:
+            messages += found[0]
+        await self._feed.settled(link)
+        oldest = now - self._retention
+        while (found := await call("SELECT recollect.sweep_changes($1, $2)", oldest, str(SWEEP_ROWS)))[0]:
+            changes += found[0]
+        return Swept(sessions=sessions, messages=messages, changes=changes)

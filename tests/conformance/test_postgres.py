@@ -1,0 +1,29 @@
+"""The PostgreSQL store keeps every promise, on a real server."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+from recollect.connect import connect
+from recollect.store import Store
+from recollect.stores.memory import MemoryStore
+from recollect.testing import StoreSuites
+from tests.services.postgres import drop_schema, postgres_url, use_schema
+
+
+class TestPostgres(StoreSuites):
+    name = "postgresql://"
+
+    def make_store(self, place: Path) -> Store:
+        return connect(f"{postgres_url()}?schema={use_schema(_schema(place))}")
+
+    def make_oracle(self) -> Store:
+        return MemoryStore()
+
+    def remove(self, place: Path) -> None:
+        drop_schema(_schema(place))
+
+
+def _schema(place: Path) -> str:
+    return f"test_{sha256(str(place).encode()).hexdigest()[:16]}"
