@@ -19,7 +19,8 @@ def connect(url: str | None = None) -> Store:
 
     Parameters
     ----------
-    url: ``memory://``, ``sqlite:///file.db`` (relative), ``sqlite:////abs/file.db``, ``sqlite://`` (in memory);
+    url: ``memory://``, ``sqlite:///file.db`` (relative), ``sqlite:////abs/file.db``, ``sqlite://`` (in memory),
+        ``dynamodb://region/table-prefix?endpoint_url=...``;
         ``RECOLLECT_URL``, or ``sqlite:///recollect.db``, when None.
 
     Raises `ConfigError` for an unknown scheme, an unknown option, or a missing extra.
@@ -80,6 +81,13 @@ def _sqlite(netloc: str, path: str, options: Options) -> Store:
     )
 
 
+def _dynamodb(netloc: str, path: str, options: Options) -> Store:
+    from recollect.stores.dynamodb import DynamoDBStore
+    from recollect.stores.dynamodb.options import parse
+
+    return DynamoDBStore(parse(netloc, path, options))
+
+
 def _seconds(options: Options, name: str, default: float) -> float:
     given = options.pop(name, None)
     if given is None:
@@ -97,7 +105,7 @@ def _no_such_scheme(url: str, scheme: str) -> str:
     known = ", ".join(f"{name}://" for name in _SCHEMES)
     if not scheme and "://" not in url and ":" not in url and "@" not in url:
         return f"{_shown(url)!r} is not a store URL: for a file of this name write sqlite:///{_shown(url)}"
-    if scheme in ("postgresql", "postgres", "redis", "rediss", "redis+cluster", "dynamodb"):
+    if scheme in ("postgresql", "postgres", "redis", "rediss", "redis+cluster"):
         return f"{scheme}:// is planned and not in this version, which has {known}"
     return f"{_shown(url)!r} is not a store URL: one of {known}"
 
@@ -110,4 +118,8 @@ def _shown(url: str) -> str:
     return f"{scheme}{mark}{'***@' if at and authority else ''}{tail}{'?...' if asked else ''}"
 
 
-_SCHEMES: dict[str, Callable[[str, str, Options], Store]] = {"memory": _memory, "sqlite": _sqlite}
+_SCHEMES: dict[str, Callable[[str, str, Options], Store]] = {
+    "memory": _memory,
+    "sqlite": _sqlite,
+    "dynamodb": _dynamodb,
+}
