@@ -97,6 +97,8 @@ class Feed:
             if not waiting or head.last - start >= limit:
                 return head
             chosen = await self._settled(scope, waiting)
+            if not chosen:
+                continue  # Another reader has taken them: the head is not what it was.
             try:
                 head = await self._take(scope, head, chosen)
             except Cancelled:
