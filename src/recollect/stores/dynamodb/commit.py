@@ -37,6 +37,14 @@ class _Stale(Exception):
     """The header that a plan is made for is not the newest that this process knows."""
 
 
+class _Unsure(Exception):
+    """Whether these ids are free has to be known before: the commit is too large for one transaction to find it out."""
+
+    def __init__(self, ids: list[str]) -> None:
+        super().__init__("ids to look up")
+        self.ids = ids
+
+
 class Commits:
     """Applies commits to sessions.
 
@@ -97,6 +105,10 @@ class Commits:
                     except _Stale:
                         fresh = False
                         continue
+                    except _Unsure as unsure:
+                        assert base is not None
+                        known.ids |= await self._reads.stored_by_ids(base, unsure.ids)
+                        continue
                     except Cancelled as cancelled:
                         if await self._learn(cancelled, plan, base, known):
                             continue
@@ -155,7 +167,8 @@ class Commits:
         header = plan.header()
         floor, guard = base.floor if base else "0", base.commit_id if base else None
         puts = [actions.put(names.conversations, item) for item in plan.messages()]
-        puts += [actions.put_entry(names.index, entry, floor=floor, now=plan.now) for entry in plan.entries()]
+        entries = plan.entries()
+        puts += [actions.put_entry(names.index, entry, floor=floor, now=plan.now) for entry in entries]
         rest: list[Action] = []
         for message, entry in plan.removed():
             rest.append(actions.delete(names.conversations, message))
@@ -174,6 +187,8 @@ class Commits:
         if actions.fits(whole):
             await self._send(slot, base, whole, header)
             return
+        if unsure := [entry.guarded for entry in entries if entry.guarded is not None]:
+            raise _Unsure(unsure)
         await self._write_staged(slot, plan, header, puts, rest)
 
     async def _write_staged(
@@ -195,8 +210,7 @@ class Commits:
         announce = actions.guarded_put(names.conversations, begun.item(), "session_id", guard)
         await self._send(slot, base, [announce], begun)
         still_ours = actions.check(names.conversations, plan.header_key(), "session_id", begun.commit_id)
-        unconditional = [{"Put": {"TableName": a["Put"]["TableName"], "Item": a["Put"]["Item"]}} for a in puts]
-        for chunk in actions.chunks(unconditional):
+        for chunk in actions.chunks(puts):
             await self._send(slot, begun, [still_ours, *chunk], begun)
         show = actions.guarded_put(names.conversations, header.item(), "session_id", begun.commit_id)
         await self._send(slot, begun, [show, *rest], header)

@@ -69,13 +69,13 @@ def _of_response(response: Any, operation: str, where: str) -> RecollectError:
     message: str = response.get("Error", {}).get("Message", "")
     status: int = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _DENIED:
-        return ConfigError(
-            f"AWS does not allow dynamodb:{operation}: {message} (`recollect store template` prints the policy)"
-        )
+        return ConfigError(f"AWS does not allow dynamodb:{operation}: {message}")
     if code in _BAD_CREDENTIALS:
         return ConfigError(f"AWS refuses the credentials ({code}): {message}")
     if code == "ResourceNotFoundException":
-        return ConfigError(f"a table is not there ({operation} at {where}): {message}. Run: recollect store create")
+        return ConfigError(
+            f"a table is not there ({operation} at {where}): {message}. ?create=true in the URL creates what is missing"
+        )
     if code in _BUSY or status >= 500:
         return Unavailable(f"DynamoDB at {where} is busy ({operation}: {code}): {message}")
     if code == "ItemCollectionSizeLimitExceededException" or (

@@ -165,7 +165,7 @@ async def prepare(client: Client, driver: Driver, options: Options, *, create: b
     missing = [table for table in TABLES if found[table.role] is None]
     if missing and not create:
         lacking = ", ".join(names(options).of(table) for table in missing)
-        raise ConfigError(f"no table {lacking} at {client.where}. Run: recollect store create (or add ?create=true)")
+        raise ConfigError(f"no table {lacking} at {client.where}: ?create=true in the URL creates what is missing")
     for table in missing:
         await _create(client, table, options)
     for table in TABLES:
