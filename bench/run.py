@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ALL = ("floor", "flat", "import_", "server", "peers")
+ALL = ("floor", "flat", "import_", "server", "peers", "dynamodb")
 
 
 def main() -> int:

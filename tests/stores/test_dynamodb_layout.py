@@ -214,3 +214,41 @@ def test_table_names_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
     assert store.options.region == "eu-central-1"
     assert connect("dynamodb://us-east-1/app").url == "dynamodb://us-east-1/app?conversations=chats&preferences=likes"
     assert options_of(Path("/x")).prefix == prefix_of(Path("/x"))
+
+
+def test_the_costs_are_those_of_the_page(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+    store = make_store(place)
+    with Recollect(store, clock=lambda: now) as memory:
+        spent: list[tuple[str, float]] = []
+        request = store._client.request
+
+        def metered(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+            answer = request(operation, arguments | {"ReturnConsumedCapacity": "TOTAL"})
+            found = answer.get("ConsumedCapacity", [])
+            units = sum(part["CapacityUnits"] for part in ([found] if isinstance(found, dict) else found))
+            spent.append((operation, units))
+            return answer
+
+        session = memory.session("s", user="u")
+        for _ in range(3):
+            session.append({"role": "user", "content": "x" * 300})
+        if not store.options.endpoint_url:
+            pytest.skip("the figures are those of one item of exactly this size")
+        monkeypatch.setattr(store._client, "request", metered)
+        session.append({"role": "user", "content": "x" * 300})
+        assert spent == [("transact_write_items", 9.0)]
+        session.append([{"role": "user", "content": "x" * 300}] * 400)
+        spent.clear()
+        session.append({"role": "user", "content": "x" * 300})
+        session.tail(20)
+        assert spent == [("transact_write_items", 9.0), ("query", 3.0)]
+        spent.clear()
+        session.read(after=200, limit=20)
+        assert [operation for operation, _ in spent] == ["batch_get_item", "query"]
+        assert sum(units for _, units in spent) <= 6
+        memory.changes(limit=1000)
+        after = memory.changes(limit=1000).items[-1].cursor
+        spent.clear()
+        assert memory.changes(after).items == []
+        assert spent == [("query", 1.0)]

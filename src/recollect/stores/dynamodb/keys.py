@@ -21,7 +21,7 @@ SUMMARY = "#summary"
 END = "~"
 """Behind an instant: above everything that belongs to the message of that instant."""
 
-SEGMENT = 64
+SEGMENT = 16
 """Every so many messages the index notes where the next one stands, so that any number is found in one request."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

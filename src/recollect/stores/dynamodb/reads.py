@@ -190,7 +190,8 @@ class Reads:
         begin = max(header.floor, places.get(seq_entry(low), ""))
         end = places.get(seq_entry(high), "") if high is not None and high <= header.last_seq else ""
         query = self.between(session, begin, end if begin < end else last, reverse=span.reverse)
-        page = {} if span.filtered else {"Limit": min(span.limit + SEGMENT + 1, PAGE)}
+        passed = (high or 0) - span.high if span.reverse and span.high is not None else span.low - low
+        page = {} if span.filtered else {"Limit": min(span.limit + passed, PAGE)}
         pages = Pages(self.client, query, page)
         return header, *await self._collect(header, span, pages, await pages.next())
 
