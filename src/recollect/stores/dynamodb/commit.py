@@ -26,6 +26,9 @@ MANY_IDS = 45
 TURNS = 400
 """How often a commit that loses against others is tried before it says so."""
 
+THROTTLED = {"ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"}
+THROTTLED_TURNS = 12
+
 BUSY = timedelta(seconds=30)
 """How long others let a large commit go first."""
 
@@ -110,8 +113,12 @@ class Commits:
                         known.ids |= await self._reads.stored_by_ids(base, unsure.ids)
                         continue
                     except Cancelled as cancelled:
-                        if await self._learn(cancelled, plan, base, known):
+                        if await self._learn(cancelled, base, known):
                             continue
+                        if turn >= THROTTLED_TURNS and THROTTLED & set(cancelled.codes):
+                            raise Unavailable(
+                                f"DynamoDB throttles the writes to session {partition.id!r}"
+                            ) from cancelled
                     fresh = False
                     await self._client.pause(turn)
                     continue
@@ -143,7 +150,7 @@ class Commits:
             unknown = [id for id in dict.fromkeys(rows) if id not in known.ids]
             known.ids |= await self._reads.stored_by_ids(base, unknown)
 
-    async def _learn(self, cancelled: Cancelled, plan: Plan, base: Header | None, known: Known) -> bool:
+    async def _learn(self, cancelled: Cancelled, base: Header | None, known: Known) -> bool:
         """What a cancelled transaction says; whether the commit can be tried again at once."""
         codes = cancelled.codes
         if not codes or codes[0] == "ConditionalCheckFailed":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from recollect.errors import ConfigError, Unavailable, Unsupported
+from recollect.errors import ConfigError, RecollectError, Unsupported
 from recollect.model import Change, Message, Swept
 from recollect.store import (
     PATHS,
@@ -115,7 +115,7 @@ class DynamoDBStore(Store):
         """Remove what a deletion left. The commit is done: what cannot be removed now is left to the sweep."""
         try:
             await self._sweeper.clean(plan.header_written)
-        except (Cancelled, Unavailable):
+        except (Cancelled, RecollectError):
             pass
 
     async def get(self, table: str, key: Key) -> Row | None:
