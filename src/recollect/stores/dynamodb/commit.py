@@ -33,11 +33,16 @@ BUSY = timedelta(seconds=30)
 """How long others let a large commit go first."""
 
 BUSY_STEP = 0.05
+WAITING_STEP = 0.002
 BUSY_TURNS = 100
 
 
 class _Stale(Exception):
     """The header that a plan is made for is not the newest that this process knows."""
+
+
+class _Waiting(Exception):
+    """Another commit of this process on the session is out: a worker thread is too good to stand and wait."""
 
 
 class _Unsure(Exception):
@@ -70,8 +75,8 @@ class Commits:
     async def commit(self, partition: Partition, ops: Sequence[Op]) -> tuple[list[Result], Plan]:
         """All operations or none; what they give, and the plan that was carried out."""
         slot = self._cache.slot(key(partition.scope, partition.id))
-        known, of, fresh, waited = Known(), None, not slot.loaded, 0
-        for turn in range(TURNS):
+        known, of, fresh, waited, lost = Known(), None, not slot.loaded, 0, 0
+        while lost < TURNS:
             if not slot.loaded:
                 await self._load(slot, partition)
             base = slot.header
@@ -108,6 +113,10 @@ class Commits:
                     except _Stale:
                         fresh = False
                         continue
+                    except _Waiting:
+                        fresh = False
+                        await self._driver.sleep(WAITING_STEP)
+                        continue
                     except _Unsure as unsure:
                         assert base is not None
                         known.ids |= await self._reads.stored_by_ids(base, unsure.ids)
@@ -115,12 +124,13 @@ class Commits:
                     except Cancelled as cancelled:
                         if await self._learn(cancelled, base, known):
                             continue
-                        if turn >= THROTTLED_TURNS and THROTTLED & set(cancelled.codes):
+                        if lost >= THROTTLED_TURNS and THROTTLED & set(cancelled.codes):
                             raise Unavailable(
                                 f"DynamoDB throttles the writes to session {partition.id!r}"
                             ) from cancelled
                     fresh = False
-                    await self._client.pause(turn)
+                    await self._client.pause(lost)
+                    lost += 1
                     continue
                 if fresh:
                     return results, plan
@@ -192,7 +202,7 @@ class Commits:
             rest.append(actions.put(names.changes, feed.entry(plan.partition, header.last, plan.now, plan.changes)))
         whole = [actions.guarded_put(names.conversations, header.item(), "session_id", guard), *puts, *rest]
         if actions.fits(whole):
-            await self._send(slot, base, whole, header)
+            await self._send(slot, base, whole, header, wait=self._driver.blocking)
             return
         if unsure := [entry.guarded for entry in entries if entry.guarded is not None]:
             raise _Unsure(unsure)
@@ -222,28 +232,40 @@ class Commits:
         show = actions.guarded_put(names.conversations, header.item(), "session_id", begun.commit_id)
         await self._send(slot, begun, [show, *rest], header)
 
-    async def _send(self, slot: Slot, base: Header | None, sent: list[Action], after: Header) -> None:
-        """One transaction on a session, one at a time in this process."""
-        await self._driver.run(self._send_now, slot, base, sent, after)
+    async def _send(
+        self, slot: Slot, base: Header | None, sent: list[Action], after: Header, *, wait: bool = True
+    ) -> None:
+        """One transaction on a session, one at a time in this process.
 
-    def _send_now(self, slot: Slot, base: Header | None, sent: list[Action], after: Header) -> None:
-        with slot.lock:
+        Raises `_Waiting` if another one is out and `wait` is not set.
+        """
+        await self._driver.run(self._send_now, slot, base, sent, after, wait)
+
+    def _send_now(self, slot: Slot, base: Header | None, sent: list[Action], after: Header, wait: bool) -> None:
+        if not slot.lock.acquire(blocking=wait):
+            raise _Waiting
+        try:
             if slot.header is not base:
                 raise _Stale
-            try:
-                token = os.urandom(16).hex()
-                self._client.request("transact_write_items", {"TransactItems": sent, "ClientRequestToken": token})
-            except Cancelled as cancelled:
-                if cancelled.codes and cancelled.codes[0] == "ConditionalCheckFailed":
-                    there = cancelled.items[0]
-                    slot.set(None if there is None else header_of(there))
-                    if slot.header is not None and slot.header.commit_id == after.commit_id:
-                        return  # The answer to an earlier try was lost on the way.
-                raise
-            except BaseException:
-                slot.loaded = False
-                raise
-            slot.set(after)
+            self._transact(slot, sent, after)
+        finally:
+            slot.lock.release()
+
+    def _transact(self, slot: Slot, sent: list[Action], after: Header) -> None:
+        token = os.urandom(16).hex()
+        try:
+            self._client.request("transact_write_items", {"TransactItems": sent, "ClientRequestToken": token})
+        except Cancelled as cancelled:
+            if cancelled.codes and cancelled.codes[0] == "ConditionalCheckFailed":
+                there = cancelled.items[0]
+                slot.set(None if there is None else header_of(there))
+                if slot.header is not None and slot.header.commit_id == after.commit_id:
+                    return  # The answer to an earlier try was lost on the way.
+            raise
+        except BaseException:
+            slot.loaded = False
+            raise
+        slot.set(after)
 
 
 def _counts(op: Op) -> bool:
