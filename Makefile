@@ -1,5 +1,5 @@
 # Two commands: `make serve` runs the product, `make test` runs every test. Both do their own set-up.
-.PHONY: serve test check bench torture docs browser clean
+.PHONY: serve test check bench torture docs browser services clean
 .DEFAULT_GOAL := help
 
 VENV   := .venv
@@ -34,7 +34,7 @@ serve: $(VENV)/serve
 	$(BIN)/recollect serve
 
 # Temporary files go to memory where they can: thousands of tests flush a database each, and none asks the disk.
-test: $(VENV)/dev browser
+test: $(VENV)/dev browser services
 	TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo $${TMPDIR:-/tmp}) $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/dev
@@ -61,6 +61,16 @@ browser:
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	else echo "no Chromium: the page's tests are skipped (apt-get install chromium)"; fi
+
+# A DynamoDB for the tests: one binary, from npm (npm comes with a wheel where the machine has none).
+DYNOXIDE        := 1.2.1
+DYNOXIDE_BINARY := $(VENV)/services/dynoxide-$(DYNOXIDE)/dynoxide
+
+services: $(DYNOXIDE_BINARY)
+
+$(DYNOXIDE_BINARY): | $(VENV)/dev
+	@if [ "$$(uname -sm)" = "Linux x86_64" ]; then $(BIN)/python tools/fetch_dynoxide.py $(DYNOXIDE) $@; \
+	else echo "no dynoxide for $$(uname -sm): the tests of DynamoDB are skipped"; fi
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build site

@@ -97,6 +97,13 @@ def _postgres(netloc: str, path: str, options: Options) -> Store:
     return PostgresStore.from_url(netloc, path, options)
 
 
+def _dynamodb(netloc: str, path: str, options: Options) -> Store:
+    from recollect.stores.dynamodb import DynamoDBStore
+    from recollect.stores.dynamodb.options import parse
+
+    return DynamoDBStore(parse(netloc, path, options))
+
+
 def _seconds(options: Options, name: str, default: float) -> float:
     given = options.pop(name, None)
     if given is None:
@@ -114,8 +121,6 @@ def _no_such_scheme(url: str, scheme: str) -> str:
     known = ", ".join(f"{name}://" for name in _SCHEMES)
     if not scheme and "://" not in url and ":" not in url and "@" not in url:
         return f"{_shown(url)!r} is not a store URL: for a file of this name write sqlite:///{_shown(url)}"
-    if scheme in ("dynamodb",):
-        return f"{scheme}:// is planned and not in this version, which has {known}"
     return f"{_shown(url)!r} is not a store URL: one of {known}"
 
 
@@ -133,4 +138,5 @@ _SCHEMES: dict[str, Callable[[str, str, Options], Store]] = {
     "postgresql": _postgres,
     "postgres": _postgres,
     **{scheme: _redis(scheme) for scheme in ("redis", "rediss", "redis+cluster")},
+    "dynamodb": _dynamodb,
 }

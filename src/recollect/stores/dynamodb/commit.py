@@ -1,0 +1,275 @@
+"""Commits on a session: one transaction guarded by the header, or many that stay hidden until the last one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+
+from recollect.errors import ConfigError, LimitExceeded, RecollectError, Unavailable
+from recollect.model import Session
+from recollect.store import Append, Delete, Driver, Op, Partition, Put, Result
+from recollect.store.codec import dump_time
+from recollect.stores.dynamodb import actions, feed
+from recollect.stores.dynamodb.actions import Action
+from recollect.stores.dynamodb.cache import Cache, Slot
+from recollect.stores.dynamodb.client import Cancelled, Client
+from recollect.stores.dynamodb.header import Header, header_of
+from recollect.stores.dynamodb.keys import Ticks, key, timestamp
+from recollect.stores.dynamodb.plan import Known, Plan
+from recollect.stores.dynamodb.reads import Reads
+from recollect.stores.dynamodb.schema import Names
+
+MANY_IDS = 45
+"""From so many messages on, the ids are looked up before the commit: it will not fit one transaction anyway."""
+
+TURNS = 400
+"""How often a commit that loses against others is tried before it says so."""
+
+THROTTLED = {"ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded"}
+THROTTLED_TURNS = 12
+
+BUSY = timedelta(seconds=30)
+"""How long others let a large commit go first."""
+
+BUSY_STEP = 0.05
+WAITING_STEP = 0.002
+BUSY_TURNS = 100
+
+
+class _Stale(Exception):
+    """The header that a plan is made for is not the newest that this process knows."""
+
+
+class _Waiting(Exception):
+    """Another commit of this process on the session is out: a worker thread is too good to stand and wait."""
+
+
+class _Unsure(Exception):
+    """Whether these ids are free has to be known before: the commit is too large for one transaction to find it out."""
+
+    def __init__(self, ids: list[str]) -> None:
+        super().__init__("ids to look up")
+        self.ids = ids
+
+
+class Commits:
+    """Applies commits to sessions.
+
+    Parameters
+    ----------
+    cache: headers last seen. compress: whether long fields are compressed.
+    """
+
+    def __init__(
+        self, client: Client, names: Names, driver: Driver, reads: Reads, cache: Cache, ticks: Ticks, *, compress: bool
+    ) -> None:
+        self._client = client
+        self._names = names
+        self._driver = driver
+        self._reads = reads
+        self._cache = cache
+        self._ticks = ticks
+        self._compress = compress
+
+    async def commit(self, partition: Partition, ops: Sequence[Op]) -> tuple[list[Result], Plan]:
+        """All operations or none; what they give, and the plan that was carried out."""
+        slot = self._cache.slot(key(partition.scope, partition.id))
+        known, of, fresh, waited, lost = Known(), None, not slot.loaded, 0, 0
+        while lost < TURNS:
+            if not slot.loaded:
+                await self._load(slot, partition)
+            base = slot.header
+            if base is not None and base.busy_until > dump_time(self._driver.now()) and waited < BUSY_TURNS:
+                waited += 1
+                await self._driver.sleep(BUSY_STEP)
+                await self._load(slot, partition)
+                fresh = True
+                continue
+            if of is not base:
+                known, of = Known(), base
+            if base is not None:
+                await self._find_out(partition, base, ops, known)
+            plan = Plan(
+                partition,
+                base,
+                self._driver.now(),
+                self._ticks,
+                known,
+                compress=self._compress,
+                token=os.urandom(16).hex(),
+            )
+            try:
+                results = plan.apply(ops)
+            except RecollectError:
+                if fresh:
+                    raise
+                results = []
+            else:
+                if plan.changed:
+                    try:
+                        await self._write(slot, plan)
+                        return results, plan
+                    except _Stale:
+                        fresh = False
+                        continue
+                    except _Waiting:
+                        fresh = False
+                        await self._driver.sleep(WAITING_STEP)
+                        continue
+                    except _Unsure as unsure:
+                        assert base is not None
+                        known.ids |= await self._reads.stored_by_ids(base, unsure.ids)
+                        continue
+                    except Cancelled as cancelled:
+                        if await self._learn(cancelled, base, known):
+                            continue
+                        if lost >= THROTTLED_TURNS and THROTTLED & set(cancelled.codes):
+                            raise Unavailable(
+                                f"DynamoDB throttles the writes to session {partition.id!r}"
+                            ) from cancelled
+                    fresh = False
+                    await self._client.pause(lost)
+                    lost += 1
+                    continue
+                if fresh:
+                    return results, plan
+            # What is refused or needs no write rests on the header alone: a cached one does not do for that.
+            await self._load(slot, partition)
+            fresh = True
+        raise Unavailable(f"session {partition.id!r} is written by too many at once: {TURNS} tries lost")
+
+    async def _load(self, slot: Slot, partition: Partition) -> None:
+        slot.set(await self._reads.header(partition.scope, partition.id))
+
+    async def _find_out(self, partition: Partition, base: Header, ops: Sequence[Op], known: Known) -> None:
+        """What a plan has to know of stored messages."""
+        now = dump_time(self._driver.now())
+        if not base.live(now):
+            return
+        if known.live_expiring is None and base.expiring and any(map(_counts, ops)):
+            exact = base.exact_count(now)
+            known.live_expiring = (
+                exact - base.count if exact is not None else await self._reads.count_expiring(base, now)
+            )
+        for op in ops:
+            if isinstance(op, Delete) and op.table == "messages" and op.seq is not None and op.seq not in known.seqs:
+                known.seqs[op.seq] = await self._reads.stored_by_seq(base, op.seq)
+        rows = [row.id for op in ops if isinstance(op, Append) for row in op.rows]
+        if len(rows) > MANY_IDS and base.last_seq:
+            unknown = [id for id in dict.fromkeys(rows) if id not in known.ids]
+            known.ids |= await self._reads.stored_by_ids(base, unknown)
+
+    async def _learn(self, cancelled: Cancelled, base: Header | None, known: Known) -> bool:
+        """What a cancelled transaction says; whether the commit can be tried again at once."""
+        codes = cancelled.codes
+        if not codes or codes[0] == "ConditionalCheckFailed":
+            return False
+        taken = [
+            item for item, code in zip(cancelled.items, codes, strict=True) if code == "ConditionalCheckFailed" and item
+        ]
+        if taken and base is not None:
+            known.ids |= await self._reads.stored_of(base, taken)
+            return True
+        for code in codes:
+            if code in ("ValidationError", "ItemCollectionSizeLimitExceeded"):
+                raise LimitExceeded(f"DynamoDB refuses the commit ({code})") from cancelled
+            if code == "AccessDenied":
+                raise ConfigError("AWS does not allow a part of the transaction (AccessDenied)") from cancelled
+        return False
+
+    async def _write(self, slot: Slot, plan: Plan) -> None:
+        """Carry a plan out. Raises `Cancelled` if it lost, `_Stale` if it would."""
+        names, base = self._names, plan.base
+        header = plan.header()
+        floor, guard = base.floor if base else "0", base.commit_id if base else None
+        puts = [actions.put(names.conversations, item) for item in plan.messages()]
+        entries = plan.entries()
+        puts += [actions.put_entry(names.index, entry, floor=floor, now=plan.now) for entry in entries]
+        rest: list[Action] = []
+        for message, entry in plan.removed():
+            rest.append(actions.delete(names.conversations, message))
+            if entry:
+                rest.append(actions.delete(names.index, entry))
+        summary = plan.summary()
+        if summary is not None:
+            rest.append(
+                actions.put(names.conversations, summary)
+                if summary
+                else actions.delete(names.conversations, plan.summary_key())
+            )
+        if plan.changes:
+            rest.append(actions.put(names.changes, feed.entry(plan.partition, header.last, plan.now, plan.changes)))
+        whole = [actions.guarded_put(names.conversations, header.item(), "session_id", guard), *puts, *rest]
+        if actions.fits(whole):
+            await self._send(slot, base, whole, header, wait=self._driver.blocking)
+            return
+        if unsure := [entry.guarded for entry in entries if entry.guarded is not None]:
+            raise _Unsure(unsure)
+        await self._write_staged(slot, plan, header, puts, rest)
+
+    async def _write_staged(
+        self, slot: Slot, plan: Plan, header: Header, puts: list[Action], rest: list[Action]
+    ) -> None:
+        """Too much for one transaction: announce the stretch, fill it, and show it all at once.
+
+        The announcement hides the stretch from readers and is the guard of what fills it: whoever commits meanwhile
+        takes the guard away, so nothing can be written into the stretch once it has become garbage.
+        """
+        names, base = self._names, plan.base
+        low, high = plan.stretch()
+        begun = base.copy() if base else Header(id=header.id, scope=header.scope, deleted=True, at=plan.now)
+        begun.commit_id, begun.last = os.urandom(16).hex(), header.last
+        begun.garbage.append((timestamp(low), timestamp(high) + "~"))
+        begun.busy_until = dump_time(plan.instant + BUSY)
+        begun.look_again(begun.busy_until)
+        guard = base.commit_id if base else None
+        announce = actions.guarded_put(names.conversations, begun.item(), "session_id", guard)
+        await self._send(slot, base, [announce], begun)
+        still_ours = actions.check(names.conversations, plan.header_key(), "session_id", begun.commit_id)
+        for chunk in actions.chunks(puts):
+            await self._send(slot, begun, [still_ours, *chunk], begun)
+        show = actions.guarded_put(names.conversations, header.item(), "session_id", begun.commit_id)
+        await self._send(slot, begun, [show, *rest], header)
+
+    async def _send(
+        self, slot: Slot, base: Header | None, sent: list[Action], after: Header, *, wait: bool = True
+    ) -> None:
+        """One transaction on a session, one at a time in this process.
+
+        Raises `_Waiting` if another one is out and `wait` is not set.
+        """
+        await self._driver.run(self._send_now, slot, base, sent, after, wait)
+
+    def _send_now(self, slot: Slot, base: Header | None, sent: list[Action], after: Header, wait: bool) -> None:
+        if not slot.lock.acquire(blocking=wait):
+            raise _Waiting
+        try:
+            if slot.header is not base:
+                raise _Stale
+            self._transact(slot, sent, after)
+        finally:
+            slot.lock.release()
+
+    def _transact(self, slot: Slot, sent: list[Action], after: Header) -> None:
+        token = os.urandom(16).hex()
+        try:
+            self._client.request("transact_write_items", {"TransactItems": sent, "ClientRequestToken": token})
+        except Cancelled as cancelled:
+            if cancelled.codes and cancelled.codes[0] == "ConditionalCheckFailed":
+                there = cancelled.items[0]
+                slot.set(None if there is None else header_of(there))
+                if slot.header is not None and slot.header.commit_id == after.commit_id:
+                    return  # The answer to an earlier try was lost on the way.
+            raise
+        except BaseException:
+            slot.loaded = False
+            raise
+        slot.set(after)
+
+
+def _counts(op: Op) -> bool:
+    """Whether what an operation gives says how many messages there are."""
+    if isinstance(op, Put):
+        return isinstance(op.row, Session)
+    return isinstance(op, Delete) and op.seq is None and op.table in (None, "messages")

@@ -1,0 +1,237 @@
+"""The tables, declared as data; creating what is missing, and saying what differs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from recollect.errors import ConfigError, Unavailable
+from recollect.store import Driver
+from recollect.stores.dynamodb.client import Client
+from recollect.stores.dynamodb.options import Options
+
+
+class Index(Struct, frozen=True):
+    """A global secondary index: its key attributes, and what it holds of an item."""
+
+    name: str
+    hash: str
+    range: str
+    projection: str = "KEYS_ONLY"
+
+
+class Table(Struct, frozen=True):
+    """A table: its key attributes, all strings, and its indexes."""
+
+    role: str
+    hash: str
+    range: str | None = None
+    indexes: tuple[Index, ...] = ()
+    expires: bool = False
+
+
+TABLES = (
+    Table(
+        "conversations",
+        "session_id",
+        "timestamp",
+        (
+            Index("UserIdIndex", "user_id", "timestamp", "ALL"),
+            Index("OwnerIndex", "owner_key", "active"),
+            Index("ScopeIndex", "scope", "active"),
+            Index("SweepIndex", "sweep", "due"),
+        ),
+        expires=True,
+    ),
+    Table("index", "session_id", "entry", expires=True),
+    Table("preferences", "user_id", None, (Index("ScopeIndex", "scope", "id"),)),
+    Table("changes", "feed", "position"),
+    Table("graph", "node_id", "edge_id", (Index("RelationshipTypeIndex", "relationship_type", "created_at", "ALL"),)),
+)
+
+TTL_ATTRIBUTE = "ttl"
+
+
+class Names(Struct, frozen=True):
+    """What the tables are called."""
+
+    conversations: str
+    index: str
+    preferences: str
+    changes: str
+    graph: str
+
+    def of(self, table: Table) -> str:
+        """The name of a declared table."""
+        name: str = getattr(self, table.role)
+        return name
+
+
+def names(options: Options) -> Names:
+    """The names that the options give."""
+    prefix = options.prefix
+    return Names(
+        conversations=options.conversations or f"{prefix}-conversations",
+        index=f"{options.conversations or prefix}-index",
+        preferences=options.preferences or f"{prefix}-preferences",
+        changes=f"{options.conversations or prefix}-changes",
+        graph=options.graph or f"{prefix}-graph",
+    )
+
+
+def request(table: Table, options: Options) -> dict[str, Any]:
+    """The CreateTable request of a table."""
+    attributes = {table.hash, *([table.range] if table.range else [])}
+    for index in table.indexes:
+        attributes |= {index.hash, index.range}
+    throughput: dict[str, Any] = (
+        {"ProvisionedThroughput": {"ReadCapacityUnits": options.read_units, "WriteCapacityUnits": options.write_units}}
+        if options.billing == "provisioned"
+        else {}
+    )
+    made: dict[str, Any] = {
+        "TableName": names(options).of(table),
+        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in sorted(attributes)],
+        "KeySchema": _key(table.hash, table.range),
+        "BillingMode": "PROVISIONED" if throughput else "PAY_PER_REQUEST",
+        **throughput,
+    }
+    if table.indexes:
+        made["GlobalSecondaryIndexes"] = [
+            {
+                "IndexName": index.name,
+                "KeySchema": _key(index.hash, index.range),
+                "Projection": {"ProjectionType": index.projection},
+                **throughput,
+            }
+            for index in table.indexes
+        ]
+    if options.kms_key is not None:
+        made["SSESpecification"] = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": options.kms_key}
+    if options.deletion_protection:
+        made["DeletionProtectionEnabled"] = True
+    return made
+
+
+def _key(hash: str, range: str | None) -> list[dict[str, str]]:
+    out = [{"AttributeName": hash, "KeyType": "HASH"}]
+    return out if range is None else [*out, {"AttributeName": range, "KeyType": "RANGE"}]
+
+
+def differences(table: Table, found: dict[str, Any]) -> list[str]:
+    """What a table's description lacks of what is declared."""
+    name = found.get("TableName", table.role)
+    out = []
+    if _pairs(found.get("KeySchema", [])) != _pairs(_key(table.hash, table.range)):
+        out.append(
+            f"{name}: its key is {_shown(found.get('KeySchema', []))}, not {_shown(_key(table.hash, table.range))}"
+        )
+    types = {item["AttributeName"]: item["AttributeType"] for item in found.get("AttributeDefinitions", [])}
+    for attribute in (table.hash, table.range):
+        if attribute is not None and types.get(attribute, "S") != "S":
+            out.append(f"{name}: {attribute} is of type {types[attribute]}, not S (text)")
+    indexes = {index["IndexName"]: index for index in found.get("GlobalSecondaryIndexes", [])}
+    for index in table.indexes:
+        there = indexes.get(index.name)
+        if there is None:
+            out.append(f"{name}: the index {index.name} ({index.hash}, {index.range}) is missing")
+        elif _pairs(there["KeySchema"]) != _pairs(_key(index.hash, index.range)):
+            out.append(f"{name}: the index {index.name} has the key {_shown(there['KeySchema'])}")
+    return out
+
+
+def _pairs(schema: list[dict[str, str]]) -> list[tuple[str, str]]:
+    return sorted((part["KeyType"], part["AttributeName"]) for part in schema)
+
+
+def _shown(schema: list[dict[str, str]]) -> str:
+    return " + ".join(f"{part['AttributeName']} ({part['KeyType']})" for part in schema)
+
+
+FIRST_WAIT = 0.05
+
+
+async def prepare(client: Client, driver: Driver, options: Options, *, create: bool, wait: float = 60.0) -> list[str]:
+    """See that the tables are there and usable, and create the missing ones if asked to; the names of those made.
+
+    Parameters
+    ----------
+    wait: seconds for a table that is still being created.
+
+    Raises `ConfigError` for tables that are missing or differ, `Unavailable` for one that does not become active.
+    """
+    found = {table.role: await describe(client, names(options).of(table)) for table in TABLES}
+    missing = [table for table in TABLES if found[table.role] is None]
+    if missing and not create:
+        lacking = ", ".join(names(options).of(table) for table in missing)
+        raise ConfigError(f"no table {lacking} at {client.where}: ?create=true in the URL creates what is missing")
+    for table in missing:
+        await _create(client, table, options)
+    for table in TABLES:
+        there = await _usable(client, driver, names(options).of(table), found[table.role], wait)
+        if wrong := differences(table, there):
+            raise ConfigError(f"this table is not as it is needed: {'; '.join(wrong)}")
+    for table in missing:
+        await _settings(client, table, names(options).of(table), options)
+    return [names(options).of(table) for table in missing]
+
+
+async def _usable(
+    client: Client, driver: Driver, name: str, found: dict[str, Any] | None, wait: float
+) -> dict[str, Any]:
+    """The description of a table, once it can be used."""
+    waited, step = 0.0, FIRST_WAIT
+    while True:
+        if found is None:
+            found = await describe(client, name)
+        status = "missing" if found is None else found["TableStatus"]
+        if found is not None and status in ("ACTIVE", "UPDATING"):
+            return found
+        if status not in ("CREATING", "missing"):
+            raise Unavailable(f"the table {name} is {status}", retryable=False)
+        if waited >= wait:
+            raise Unavailable(f"the table {name} is not active after {wait:g} seconds: {status}")
+        await driver.sleep(step)
+        waited, step, found = waited + step, min(step * 2, 2.0), None
+
+
+async def describe(client: Client, name: str) -> dict[str, Any] | None:
+    """A table's description, None if there is none."""
+    try:
+        found: dict[str, Any] = (await client.call("describe_table", TableName=name))["Table"]
+    except ConfigError as error:
+        if _code(error) == "ResourceNotFoundException":
+            return None
+        raise
+    return found
+
+
+async def _create(client: Client, table: Table, options: Options) -> None:
+    """Create a table; another client may be doing the same."""
+    try:
+        await client.call("create_table", **request(table, options))
+    except Unavailable as error:
+        if _code(error) != "ResourceInUseException":
+            raise
+
+
+async def _settings(client: Client, table: Table, name: str, options: Options) -> None:
+    if table.expires and options.ttl:
+        await client.call(
+            "update_time_to_live",
+            TableName=name,
+            TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL_ATTRIBUTE},
+        )
+    if options.point_in_time_recovery:
+        await client.call(
+            "update_continuous_backups",
+            TableName=name,
+            PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+        )
+
+
+def _code(error: BaseException) -> str:
+    response = getattr(error.__cause__, "response", None) or {}
+    code: str = response.get("Error", {}).get("Code", "")
+    return code

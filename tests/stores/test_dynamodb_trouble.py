@@ -1,0 +1,391 @@
+"""What goes wrong: bad set-ups, a server that dies, a commit that is cut off in its middle, writers in several processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recollect import AsyncRecollect, Recollect
+from recollect.connect import connect
+from recollect.errors import ConfigError, RecollectError, Unavailable
+from recollect.stores.dynamodb import DynamoDBStore, commit, schema
+from recollect.stores.dynamodb.options import Options
+from tests.services.dynamodb import (
+    BINARY,
+    Dynoxide,
+    make_store,
+    options_of,
+    prefix_of,
+    raw_client,
+    remove_tables,
+    server_options,
+    temporary_file,
+)
+from tests.stores import writers
+
+HI = {"role": "user", "content": "hi"}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A place whose tables are removed."""
+    server_options()
+    yield tmp_path
+    remove_tables(tmp_path)
+
+
+@pytest.fixture
+def server() -> Iterator[Dynoxide]:
+    """A server of the test's own, on a file."""
+    server_options()
+    if not BINARY.exists():
+        pytest.skip(f"{BINARY} is not there: make services")
+    made = Dynoxide(temporary_file())
+    made.start()
+    yield made
+    made.kill()
+
+
+def _url(server: Dynoxide, **options: str) -> str:
+    more = "".join(f"&{name}={value}" for name, value in options.items())
+    return f"dynamodb://us-east-1/app?endpoint_url={server.endpoint}{more}"
+
+
+# -- set-up ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("dynamodb://us-east-1/a b", "prefix"),
+        ("dynamodb://us-east-1/app?endpoint_url=host:8000", "http"),
+        ("dynamodb://us-east-1/app?billing=free", "on_demand"),
+        ("dynamodb://us-east-1/app?timeout=soon", "seconds"),
+        ("dynamodb://us-east-1/app?create=maybe", "true or false"),
+        ("dynamodb://us-east-1/app?compress=gzip", "zstd"),
+        ("dynamodb://us-east-1/app?colour=blue", "unknown option"),
+        ("dynamodb://key:secret@us-east-1/app", "no credentials"),
+        ("dynamodb://us-east-1:8000/app", "endpoint_url"),
+    ],
+)
+def test_a_wrong_url_is_refused(url: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
+        connect(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_missing_table_is_named(place: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{prefix_of(place)}-conversations.*create=true"):
+        Recollect(make_store(place, create=False)).open()
+
+
+def test_somebody_elses_table_is_refused(place: Path) -> None:
+    raw_client().create_table(
+        TableName=f"{prefix_of(place)}-conversations",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "SessionId", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "SessionId", "KeyType": "HASH"}],
+    )
+    with pytest.raises(ConfigError, match=r"SessionId \(HASH\), not session_id"):
+        Recollect(make_store(place)).open()
+
+
+def test_a_table_without_its_index_is_refused(place: Path) -> None:
+    options = options_of(place)
+    wanted = schema.request(schema.TABLES[0], options)
+    wanted["GlobalSecondaryIndexes"] = wanted["GlobalSecondaryIndexes"][1:]
+    used = {part["AttributeName"] for index in wanted["GlobalSecondaryIndexes"] for part in index["KeySchema"]}
+    used |= {"session_id", "timestamp"}
+    wanted["AttributeDefinitions"] = [a for a in wanted["AttributeDefinitions"] if a["AttributeName"] in used]
+    raw_client().create_table(**wanted)
+    with pytest.raises(ConfigError, match=r"UserIdIndex .* is missing"):
+        Recollect(make_store(place)).open()
+
+
+def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "DDB_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    with pytest.raises(ConfigError, match="no AWS credentials"):
+        Recollect("dynamodb://us-east-1/app").open()
+    with pytest.raises(ConfigError, match="no AWS region"):
+        Recollect("dynamodb:///app").open()
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "says"),
+    [
+        ("AccessDeniedException", ConfigError, "dynamodb:TransactWriteItems"),
+        ("UnrecognizedClientException", ConfigError, "credentials"),
+        ("ExpiredTokenException", ConfigError, "credentials"),
+        ("ProvisionedThroughputExceededException", Unavailable, "busy"),
+        ("ThrottlingException", Unavailable, "busy"),
+        ("InternalServerError", Unavailable, "busy"),
+        ("ResourceNotFoundException", ConfigError, "not there"),
+    ],
+)
+def test_what_aws_refuses_is_said_in_our_words(place: Path, code: str, error: type[RecollectError], says: str) -> None:
+    store = make_store(place)
+    with Recollect(store) as memory:
+        memory.session("s").append(HI)
+        from botocore.exceptions import ClientError
+
+        def refuse(**_: Any) -> None:
+            raise ClientError({"Error": {"Code": code, "Message": "as told"}}, "TransactWriteItems")
+
+        store._client._client.transact_write_items = refuse
+        with pytest.raises(error, match=says) as caught:
+            memory.session("s").append(HI)
+        assert isinstance(caught.value.__cause__, ClientError)
+        if isinstance(caught.value, Unavailable):
+            assert caught.value.retryable
+
+
+def test_nobody_listens(unused_port: int) -> None:
+    began = time.monotonic()
+    url = f"dynamodb://us-east-1/app?endpoint_url=http://127.0.0.1:{unused_port}&attempts=2&connect_timeout=1"
+    with pytest.raises(Unavailable, match="does not answer"):
+        Recollect(url).open()
+    assert time.monotonic() - began < 8
+
+
+def test_a_borrowed_client_stays_open(place: Path) -> None:
+    import boto3
+
+    mine = boto3.client("dynamodb", region_name="us-east-1", endpoint_url=server_options().endpoint_url)
+    with Recollect(DynamoDBStore(options_of(place), client=mine)) as memory:
+        memory.session("s").append(HI)
+    assert mine.get_item(
+        TableName=f"{prefix_of(place)}-conversations", Key={"session_id": {"S": "s"}, "timestamp": {"S": "~session"}}
+    )["Item"]["last_seq"] == {"N": "1"}
+    mine.close()
+
+
+# -- a server that dies ------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_server_costs_nothing_acknowledged(server: Dynoxide) -> None:
+    with Recollect(_url(server, attempts="1", timeout="2")) as memory:
+        session = memory.session("s", user="u")
+        for n in range(20):
+            session.append({"role": "user", "content": str(n), "id": str(n)})
+        server.kill()
+        with pytest.raises(Unavailable) as caught:
+            session.append({"role": "user", "content": "20", "id": "20"})
+        assert caught.value.retryable
+        with pytest.raises(Unavailable):
+            session.tail()
+        server.start()
+        session.append({"role": "user", "content": "20", "id": "20"})
+        assert [row.content for row in session.tail(100)] == [str(n) for n in range(21)]
+        assert [(c.first_seq, c.last_seq) for c in memory.changes()] == [(n, n) for n in range(1, 22)]
+
+
+def test_killed_among_writers_every_acknowledged_message_is_there_once(server: Dynoxide) -> None:
+    acknowledged: dict[str, int] = {}
+    stop = threading.Event()
+
+    def write(name: int) -> None:
+        with Recollect(_url(server, attempts="2", timeout="2")) as memory:
+            session = memory.session("s")
+            for n in range(1000):
+                while not stop.is_set():
+                    try:
+                        (row,) = session.append({"role": "user", "content": "x", "id": f"{name}-{n}"})
+                    except Unavailable:
+                        time.sleep(0.02)
+                        continue
+                    acknowledged[row.id] = row.seq
+                    break
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        time.sleep(0.6)
+        server.kill()
+        server.start()
+    time.sleep(0.4)
+    stop.set()
+    for thread in threads:
+        thread.join(60)
+    with Recollect(_url(server)) as memory:
+        rows = memory.session("s").tail(5000)
+    assert len(acknowledged) > 20
+    assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
+    assert len({row.id for row in rows}) == len(rows)
+    assert acknowledged.items() <= {row.id: row.seq for row in rows}.items()
+    for name in range(3):
+        own = [int(row.id.split("-")[1]) for row in rows if row.id.startswith(f"{name}-")]
+        assert own == list(range(len(own)))
+
+
+def test_an_answer_lost_on_the_way_is_asked_for_again_without_doubling(place: Path) -> None:
+    from botocore.exceptions import ReadTimeoutError
+
+    store = make_store(place)
+    with Recollect(store) as memory:
+        session = memory.session("s")
+        session.append({**HI, "id": "a"})
+        real = store._client._client.transact_write_items
+
+        def lost(**arguments: Any) -> None:
+            real(**arguments)
+            store._client._client.transact_write_items = real
+            raise ReadTimeoutError(endpoint_url="x")
+
+        store._client._client.transact_write_items = lost
+        with pytest.raises(Unavailable):
+            session.append({**HI, "id": "b"})
+        (row,) = session.append({**HI, "id": "b"})
+        assert row.seq == 2
+        assert len(session.tail(9)) == 2
+
+
+# -- a large commit ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("nth", [1, 2, 3, 4, 5, 6])
+def test_a_large_commit_cut_off_anywhere_is_whole_or_not_there(
+    place: Path, nth: int, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """150 messages are six transactions: the announcement, four for the stretch, the showing."""
+    monkeypatch.setattr(commit, "BUSY_TURNS", 2)
+    rows = [{"role": "user", "content": str(n), "id": str(n)} for n in range(150)]
+    store = make_store(place)
+    with Recollect(store) as memory:
+        memory.session("s").append({**HI, "id": "first"})
+        request, count = store._client.request, 0
+
+        def cut(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+            nonlocal count
+            if operation == "transact_write_items":
+                count += 1
+                if count == nth and when == "after":
+                    request(operation, arguments)
+                if count == nth:
+                    raise Unavailable("cut off")
+            return request(operation, arguments)
+
+        store._client.request = cut  # type: ignore[method-assign]
+        with pytest.raises(Unavailable, match="cut off"):
+            memory.session("s").append(rows)
+        store._client.request = request  # type: ignore[method-assign]
+        with Recollect(make_store(place)) as other:
+            seen = len(other.session("s").tail(1000))
+            assert seen in (1, 151)
+            assert len(other.session("s").read(limit=1000).items) == seen
+            (row,) = other.session("s").append({**HI, "id": "between"})
+            assert row.seq == seen + 1
+            stored = other.session("s").append(rows)
+            assert sorted(row.seq for row in stored) == list(range(2, 152) if seen == 151 else range(3, 153))
+        memory.sweep()
+        whole = memory.session("s").tail(1000)
+        assert [row.seq for row in whole] == list(range(1, 153))
+        assert len({row.id for row in whole}) == 152
+        changes = list(memory.changes(limit=1000))
+        assert sum(c.last_seq - c.first_seq + 1 for c in changes) == 152
+    table = f"{prefix_of(place)}-conversations"
+    assert raw_client().scan(TableName=table, Select="COUNT")["Count"] == 153
+
+
+def test_a_writer_that_comes_between_wins_and_the_large_commit_is_made_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "BUSY_TURNS", 0)
+    rows = [{"role": "user", "content": str(n), "id": str(n)} for n in range(150)]
+    store = make_store(place)
+    with Recollect(store) as memory, Recollect(make_store(place)) as other:
+        memory.session("s").append({**HI, "id": "first"})
+        request, count = store._client.request, 0
+
+        def meddle(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+            nonlocal count
+            if operation == "transact_write_items":
+                count += 1
+                if count == 3:  # between two transactions of the stretch
+                    other.session("s").append({"role": "user", "content": "mine", "id": "0"})
+            return request(operation, arguments)
+
+        store._client.request = meddle  # type: ignore[method-assign]
+        stored = memory.session("s").append(rows)
+        assert stored[0].content == "mine"
+        assert [row.seq for row in stored] == list(range(2, 152))
+        memory.sweep()
+        assert [row.seq for row in other.session("s").tail(500)] == list(range(1, 152))
+        assert other.session("s").append({**HI, "id": "77"})[0].seq == stored[77].seq
+
+
+# -- writers -----------------------------------------------------------------------------------------------------------
+
+
+def test_processes_write_one_session(server: Dynoxide) -> None:
+    with Recollect(_url(server)) as memory:
+        memory.open()
+        running = [writers.start(_url(server), "s", name, 25) for name in ("a", "b")]
+        for process in running:
+            _, err = process.communicate(timeout=120)
+            assert process.returncode == 0, err
+        rows = memory.session("s").tail(100)
+        assert [row.seq for row in rows] == list(range(1, 51))
+        for name in ("a", "b"):
+            assert [row.id for row in rows if row.id.startswith(name)] == [f"{name}-{n}" for n in range(25)]
+
+
+async def _cancelled(place: Path) -> None:
+    async with AsyncRecollect(make_store(place)) as memory:
+        session = memory.session("s")
+        for n in range(20):
+            task = asyncio.create_task(session.append({**HI, "id": str(n)}))
+            await asyncio.sleep(0.0005 * (n % 4))
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await session.append({**HI, "id": str(n)})
+        assert [row.id for row in await session.tail(50)] == [str(n) for n in range(20)]
+
+
+def test_a_cancelled_call_leaves_the_client_usable(place: Path) -> None:
+    asyncio.run(_cancelled(place))
+
+
+def test_unprocessed_items_are_asked_for_again(place: Path) -> None:
+    store = make_store(place)
+    with Recollect(store) as memory:
+        session = memory.session("s")
+        session.append([{"role": "user", "content": str(n), "id": str(n)} for n in range(60)])
+        real, calls = store._client._client.batch_get_item, 0
+
+        def throttled(**arguments: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            wanted = arguments["RequestItems"]
+            (table, asked), *others = wanted.items()
+            if calls % 2 == 0:
+                return {"Responses": {}, "UnprocessedKeys": wanted}
+            first = {table: {**asked, "Keys": asked["Keys"][:1]}}
+            left = {table: {**asked, "Keys": asked["Keys"][1:]}} if asked["Keys"][1:] else {}
+            return {"Responses": real(RequestItems=first)["Responses"], "UnprocessedKeys": left | dict(others)}
+
+        store._client._client.batch_get_item = throttled
+        assert [row.seq for row in session.read(after=3, limit=5).items] == [4, 5, 6, 7, 8]
+        stored = session.append([{"role": "user", "content": "again", "id": str(n)} for n in range(60)])
+        assert [row.content for row in stored] == [str(n) for n in range(60)]
+        assert calls > 60
+
+
+def test_the_url_shows_no_secret() -> None:
+    options = Options(region="eu-west-1", endpoint_url="http://me:secret@host:1", access_key="AK", secret_key="SK")
+    shown = DynamoDBStore(options).url
+    assert "secret" not in shown
+    assert "SK" not in shown
