@@ -364,7 +364,12 @@ def command_line() -> str:
     shared = {"url", "scope", "json", "debug"}
     parts = []
     everywhere: dict[str, Any] = {}
-    for name, command in group.commands.items():
+    commands = [
+        (f"{name} {below}".strip(), command)
+        for name, found in group.commands.items()
+        for below, command in getattr(found, "commands", {"": found}).items()
+    ]
+    for name, command in commands:
         options: Table = []
         arguments: Table = []
         usage = [f"recollect {name}"]
@@ -392,7 +397,7 @@ def command_line() -> str:
     return page(
         "Command line",
         f'`recollect COMMAND`. {group.help} It comes with `pip install "recollect[cli]"`, and with `recollect[server]`.',
-        "Commands: " + ", ".join(f"[{name}](#{name})" for name in group.commands) + ".",
+        "Commands: " + ", ".join(f"[{name}](#{name.replace(' ', '-')})" for name, _ in commands) + ".",
         "## Every command\n\n"
         + table(("option", "meaning", "default", "variable"), [_option(p) for p in everywhere.values()])
         + "\n\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Results go to standard output, everything else to"

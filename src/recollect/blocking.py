@@ -158,6 +158,14 @@ class Recollect:
     def sweep(self) -> Swept:
         return drive(self._twin.sweep())
 
+    @_as(AsyncRecollect.create_tables)
+    def create_tables(self) -> list[str]:
+        return drive(self._twin.create_tables())
+
+    @_as(AsyncRecollect.check_tables)
+    def check_tables(self) -> list[str]:
+        return drive(self._twin.check_tables())
+
     @_as(AsyncRecollect.warnings)
     def warnings(self) -> list[str]:
         return drive(self._twin.warnings())

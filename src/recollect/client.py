@@ -270,6 +270,27 @@ class AsyncRecollect:
         """Remove what has expired (it is never read anyway), old entries of the feed, and deleted remains on disk."""
         return await (await self._ready()).store.sweep()
 
+    async def create_tables(self) -> list[str]:
+        """Make what the store needs and is not there: tables, a schema, a file; the names of what was made.
+
+        For set-up by hand, where the program itself may not. Called before the client is open.
+        Raises `ConfigError` for what is there and does not fit, `Unavailable` if the database is away.
+        """
+        self._not_open()
+        return await self._store.create_tables(self._driver)
+
+    async def check_tables(self) -> list[str]:
+        """What of the store's tables is missing or not as it is needed, a sentence each; nothing is made.
+
+        Called before the client is open. Raises `Unavailable` if the database is away.
+        """
+        self._not_open()
+        return await self._store.check_tables(self._driver)
+
+    def _not_open(self) -> None:
+        if self._state != "new":
+            raise ConfigError("tables are made and checked by a client that is not open yet")
+
     async def warnings(self) -> list[str]:
         """What in the database's set-up endangers what is promised, with what to do about it; empty if all is well."""
         return await (await self._ready()).store.warnings()

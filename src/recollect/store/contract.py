@@ -28,7 +28,7 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from msgspec import Struct
 
-from recollect.errors import LimitExceeded, RecollectError
+from recollect.errors import ConfigError, LimitExceeded, RecollectError, Unsupported
 from recollect.model import Change, Message, Preferences, Session, Summary, Swept
 from recollect.store.driver import Driver
 
@@ -198,6 +198,9 @@ class Store(ABC):
     capabilities: Capabilities
     driver: Driver
 
+    templates: ClassVar[tuple[str, ...]] = ()
+    """The forms that `template` knows, the usual one first."""
+
     @property
     @abstractmethod
     def url(self) -> str:
@@ -299,6 +302,38 @@ class Store(ABC):
         of anybody has added to the scope's feed, also one between the last `changes` and this call.
         """
         await self.driver.sleep(seconds)
+
+    async def create_tables(self, driver: Driver) -> list[str]:
+        """Make what `open` needs and is not there, and wait until it can be used; the names of what was made.
+
+        Like `check_tables` it is called on a store that is not open, and leaves it so. Not a verb that a store must
+        write: by default opening makes it, and tells no names.
+        """
+        await self.open(driver)
+        await self.close()
+        return []
+
+    async def check_tables(self, driver: Driver) -> list[str]:
+        """What is missing, or not as it is needed: a sentence each. Nothing is made or changed.
+
+        Not a verb that a store must write: by default, for backends that need nothing made, opening says what is wrong.
+        """
+        try:
+            await self.open(driver)
+        except ConfigError as error:
+            return [str(error)]
+        await self.close()
+        return []
+
+    def template(self, form: str) -> str:
+        """What `create_tables` would make, as a text for other tools.
+
+        Parameters
+        ----------
+        form: one of `templates`. Raises `Unsupported` for another.
+        """
+        known = ", ".join(self.templates)
+        raise Unsupported(f"{self.kind} has no template {form!r}: {known or 'it needs nothing made'}")
 
     async def warnings(self) -> list[str]:
         """What in the backend's set-up endangers what was promised, each a sentence with what to do about it.

@@ -165,7 +165,9 @@ async def prepare(client: Client, driver: Driver, options: Options, *, create: b
     missing = [table for table in TABLES if found[table.role] is None]
     if missing and not create:
         lacking = ", ".join(names(options).of(table) for table in missing)
-        raise ConfigError(f"no table {lacking} at {client.where}: ?create=true in the URL creates what is missing")
+        raise ConfigError(
+            f"no table {lacking} at {client.where}: recollect store create, or ?create=true in the URL, creates what is missing"
+        )
     for table in missing:
         await _create(client, table, options)
     for table in TABLES:
@@ -175,6 +177,21 @@ async def prepare(client: Client, driver: Driver, options: Options, *, create: b
     for table in missing:
         await _settings(client, table, names(options).of(table), options)
     return [names(options).of(table) for table in missing]
+
+
+async def check(client: Client, options: Options) -> list[str]:
+    """What is missing or not as it is declared, a sentence each."""
+    wrong: list[str] = []
+    for table in TABLES:
+        name = names(options).of(table)
+        found = await describe(client, name)
+        if found is None:
+            wrong.append(f"there is no table {name} at {client.where}")
+        elif found["TableStatus"] not in ("ACTIVE", "UPDATING"):
+            wrong.append(f"{name} is {found['TableStatus']}")
+        else:
+            wrong += differences(table, found)
+    return wrong
 
 
 async def _usable(

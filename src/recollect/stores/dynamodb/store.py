@@ -21,7 +21,7 @@ from recollect.store import (
     Store,
 )
 from recollect.store.contract import Key, Row, check_ops
-from recollect.stores.dynamodb import schema
+from recollect.stores.dynamodb import schema, template
 from recollect.stores.dynamodb.by_user import ByUser
 from recollect.stores.dynamodb.cache import Cache
 from recollect.stores.dynamodb.client import Cancelled, Client
@@ -47,6 +47,7 @@ class DynamoDBStore(Store):
     """
 
     kind: ClassVar[str] = "dynamodb"
+    templates: ClassVar[tuple[str, ...]] = ("cloudformation", "ddbsh")
 
     capabilities = Capabilities(
         text_search=False,
@@ -90,6 +91,24 @@ class DynamoDBStore(Store):
         self._preferences = PreferenceCommits(client, names, driver, ticks, consistent=consistent)
         self._feed = Feed(client, names, driver, retention=options.feed_retention)
         self._sweeper = Sweeper(client, names, driver, self._feed, cache, ticks, retention=options.feed_retention)
+
+    async def create_tables(self, driver: Driver) -> list[str]:
+        await self._client.open(driver)
+        try:
+            return await schema.prepare(self._client, driver, self.options, create=True)
+        finally:
+            await self._client.close()
+
+    async def check_tables(self, driver: Driver) -> list[str]:
+        await self._client.open(driver)
+        try:
+            return await schema.check(self._client, self.options)
+        finally:
+            await self._client.close()
+
+    def template(self, form: str) -> str:
+        make = {"cloudformation": template.cloudformation, "ddbsh": template.ddbsh}.get(form)
+        return super().template(form) if make is None else make(self.options)
 
     async def close(self) -> None:
         await self._client.close()

@@ -44,6 +44,21 @@ async def prepare(link: Link, name: str, *, shown: str) -> None:
     await _recognise(link, name)
 
 
+async def missing(link: Link, name: str, *, shown: str) -> list[str]:
+    """What `prepare` would make, in words; nothing is made. Raises what `prepare` raises for what does not fit."""
+    if await _is_current(link.fetch, name, shown):
+        return []
+    return [f"the schema {name} in {shown} is not there, or older than this version's ({NEWEST})"]
+
+
+def script(name: str) -> str:
+    """The schema as one script for ``psql``: all migrations, and the note of the last."""
+    parts = [f"CREATE SCHEMA IF NOT EXISTS {quoted(name)};"]
+    parts += [in_schema(statement, name) for entry in MIGRATIONS for statement in statements(entry.read_text("utf-8"))]
+    parts.append(in_schema(f"INSERT INTO recollect.meta (name, value) VALUES ('schema', '{NEWEST}');", name))
+    return "\n\n".join(parts) + "\n"
+
+
 async def _is_current(run: Run, name: str, shown: str) -> bool:
     ((server, encoding, _, ours, taken, standby, _),) = await run(_STATE, (quoted(name), _OURS))
     if server < OLDEST_SERVER:

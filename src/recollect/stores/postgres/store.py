@@ -47,6 +47,7 @@ class PostgresStore(Store):
     """
 
     kind: ClassVar[str] = "postgresql"
+    templates: ClassVar[tuple[str, ...]] = ("sql",)
 
     def __init__(
         self,
@@ -107,6 +108,23 @@ class PostgresStore(Store):
             await link.close()
             raise
         self._link = link
+
+    async def create_tables(self, driver: Driver) -> list[str]:
+        missing = await self.check_tables(driver)
+        await super().create_tables(driver)
+        return [f"the schema {self._settings.schema}"] if missing else []
+
+    async def check_tables(self, driver: Driver) -> list[str]:
+        link = self._make_link(driver)
+        try:
+            return await schema.missing(link, self._settings.schema, shown=self._settings.shown)
+        except ConfigError as error:
+            return [str(error)]
+        finally:
+            await link.close()
+
+    def template(self, form: str) -> str:
+        return schema.script(self._settings.schema) if form in self.templates else super().template(form)
 
     def _make_link(self, driver: Driver) -> Link:
         if self._pool is None and self._connection is None:

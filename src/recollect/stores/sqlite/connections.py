@@ -15,13 +15,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from recollect.errors import ConfigError, CorruptRecord, RecollectError, Unavailable
-from recollect.stores.sqlite.schema import NEWEST, check_version, migrate, stored_version
+from recollect.stores.sqlite.schema import NEWEST, PAGE_BYTES, check_version, migrate, stored_version
 
 T = TypeVar("T")
-
-PAGE_BYTES = 1024
-"""Of a new file. An append changes five pages a little, and the log takes each of them whole: with SQLite's usual
-4096 bytes an append costs a quarter more."""
 
 CHECKPOINT_BYTES = {"full": 1024 * 1024, "normal": 16 * 1024 * 1024}
 """The log is copied back into the file when it is this long. With full durability it is short, so that it is soon written
@@ -192,7 +188,7 @@ class Connections:
             return Unavailable(f"another process holds {self.shown}: {error}")
         if primary == sqlite3.SQLITE_FULL:
             return Unavailable(f"the disk that holds {self.shown} is full; nothing was written", retryable=False)
-        if primary == sqlite3.SQLITE_READONLY or (code == sqlite3.SQLITE_CANTOPEN and self._exists()):
+        if primary == sqlite3.SQLITE_READONLY or (code == sqlite3.SQLITE_CANTOPEN and self.exists()):
             how = "it was opened with mode=ro" if self.mode == "ro" else "?mode=ro opens it to read"
             return Unavailable(
                 f"{self.shown} cannot be written: the file or its folder is read-only ({how})", retryable=False
@@ -211,7 +207,8 @@ class Connections:
             return ConfigError("this store is closed")
         return Unavailable(f"SQLite refused: {error}", retryable=False)
 
-    def _exists(self) -> bool:
+    def exists(self) -> bool:
+        """Whether the file is there."""
         return self.path is not None and Path(self.path).is_file()
 
     def _why_not_opened(self) -> str:
@@ -272,7 +269,7 @@ class Connections:
         except sqlite3.OperationalError as error:
             # Reading a WAL database writes beside it. On read-only media with nothing left in the log it need not.
             log = Path(f"{self.path}-wal")
-            if (error.sqlite_errorcode & 0xFF) != sqlite3.SQLITE_CANTOPEN or not self._exists() or log.exists():
+            if (error.sqlite_errorcode & 0xFF) != sqlite3.SQLITE_CANTOPEN or not self.exists() or log.exists():
                 raise
             connection.close()
             self._immutable = True

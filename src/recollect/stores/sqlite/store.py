@@ -15,6 +15,7 @@ from recollect.stores._sql import CHANGE_COLUMNS, change_of
 from recollect.stores.sqlite import index, reads
 from recollect.stores.sqlite.changes import Changes, remove_messages, remove_session
 from recollect.stores.sqlite.connections import Connections
+from recollect.stores.sqlite.schema import script
 from recollect.stores.sqlite.writer import Writer
 
 SWEEP_SESSIONS = 50
@@ -48,6 +49,7 @@ class SQLiteStore(Store):
     """
 
     kind: ClassVar[str] = "sqlite"
+    templates: ClassVar[tuple[str, ...]] = ("sql",)
 
     def __init__(
         self,
@@ -83,6 +85,22 @@ class SQLiteStore(Store):
         self._writer = Writer(self._connections, Changes(driver))
         self._write = driver.batched(self._writer.begin)
         await driver.run(self._connections.open)
+
+    async def create_tables(self, driver: Driver) -> list[str]:
+        missing = await self.check_tables(driver)
+        await super().create_tables(driver)
+        return [self._connections.shown] if missing else []
+
+    async def check_tables(self, driver: Driver) -> list[str]:
+        path = self._connections.path
+        if path is None:
+            return []
+        if not self._connections.exists():
+            return [f"there is no file {path}"]
+        return await Store.check_tables(SQLiteStore(path, mode="ro"), driver)
+
+    def template(self, form: str) -> str:
+        return script() if form in self.templates else super().template(form)
 
     async def close(self) -> None:
         if self._connections.is_open:
