@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+
+import pytest
 
 from tests.torture.run import Target
 
@@ -26,4 +30,42 @@ def redis() -> Iterator[Target]:
         yield Target(server.url, server.kill, server.start)
 
 
-TARGETS: dict[str, Callable[[], AbstractContextManager[Target]]] = {"sqlite": sqlite, "redis": redis}
+@contextmanager
+def postgres() -> Iterator[Target]:
+    """A server that flushes every commit; it is killed as a crash of its own would end it."""
+    from tests.services.postgres import own_server
+
+    server = own_server().start()
+    try:
+        yield Target(server.url, lambda: server.stop(signal.SIGQUIT), server.start)
+    finally:
+        server.remove()
+
+
+@contextmanager
+def dynamodb() -> Iterator[Target]:
+    """The emulator on a file."""
+    from tests.services.dynamodb import BINARY, Dynoxide, temporary_file
+
+    if not BINARY.exists():
+        pytest.skip("needs dynoxide: make services")
+    os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
+    os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
+    server = Dynoxide(temporary_file())
+    server.start()
+    try:
+        yield Target(
+            f"dynamodb://us-east-1/torture?endpoint_url={server.endpoint}&create=true&ttl=false",
+            server.kill,
+            server.start,
+        )
+    finally:
+        server.kill()
+
+
+TARGETS: dict[str, Callable[[], AbstractContextManager[Target]]] = {
+    "sqlite": sqlite,
+    "postgres": postgres,
+    "redis": redis,
+    "dynamodb": dynamodb,
+}

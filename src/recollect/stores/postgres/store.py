@@ -74,7 +74,7 @@ class PostgresStore(Store):
         self.capabilities = Capabilities(
             text_search=True,
             vector_search=False,
-            feed="store",
+            feed="scope",
             push=False,
             index_consistency="immediate",
             item_bytes=ITEM_BYTES,
