@@ -34,8 +34,9 @@ serve: $(VENV)/serve
 	$(BIN)/recollect serve
 
 # Temporary files go to memory where they can: thousands of tests flush a database each, and none asks the disk.
+# The tests of a class stay together (loadscope): they share a server.
 test: $(VENV)/dev browser services
-	TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo $${TMPDIR:-/tmp}) $(BIN)/python -m pytest $(PYTEST_ARGS)
+	TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo $${TMPDIR:-/tmp}) $(BIN)/python -m pytest -n auto --dist loadscope $(PYTEST_ARGS)
 
 check: $(VENV)/dev
 	$(BIN)/ruff check .
