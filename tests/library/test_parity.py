@@ -98,7 +98,7 @@ def reachable() -> Iterator[tuple[str, Any]]:
             continue
         yield name, found
         if inspect.isclass(found):
-            for member in public(found):
+            for member in sorted(public(found)):
                 value = inspect.getattr_static(found, member)
                 if inspect.isfunction(value) or isinstance(value, property | classmethod | staticmethod):
                     yield f"{name}.{member}", value
