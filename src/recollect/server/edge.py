@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import count
 from time import perf_counter
 from urllib.parse import quote
 
@@ -17,6 +18,9 @@ from recollect.server.state import RequestInfo, Server, attach, info_of
 
 GONE = 499
 """The status that figures and logs have for a client that went away before it was answered (nginx's)."""
+
+_PROCESS = os.urandom(4).hex()
+_numbers = count(1)
 
 _GOOD_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}\Z").match
 
@@ -119,4 +123,4 @@ def _request_id(scope: Scope) -> str:
         if name == b"x-request-id" and _GOOD_ID(value):
             found: str = value.decode("ascii")
             return found
-    return os.urandom(8).hex()
+    return f"{_PROCESS}{next(_numbers):08x}"

@@ -6,11 +6,12 @@ can run one to its end without an event loop (`drive`); with the async driver th
 
 from __future__ import annotations
 
+import os
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
-from os import urandom
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -18,6 +19,22 @@ Clock = Callable[[], datetime]
 Begin = Callable[[list[Any]], Callable[[], list[Any]]]
 
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+_DIGITS = 20
+_chances: deque[str] = deque()
+"""Random digits for ids to come. Asking the system for each id costs a third of it, and hands the interpreter lock to
+whichever thread waits for it."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_chances.clear)
+
+
+def _more_chances() -> str:
+    digits = os.urandom(128 * _DIGITS).hex()
+    found = [digits[i : i + _DIGITS] for i in range(0, len(digits), _DIGITS)]
+    _chances.extend(found[1:])
+    return found[0]
 
 
 def utc_now() -> datetime:
@@ -53,7 +70,10 @@ class Driver(ABC):
             digits = f"{milliseconds:012x}"
             moment = f"{digits[:8]}-{digits[8:]}-7"
             self._moment = (milliseconds, moment)
-        chance = urandom(10).hex()
+        try:
+            chance = _chances.pop()
+        except IndexError:
+            chance = _more_chances()
         return f"{moment}{chance[1:4]}-{_VARIANT[chance[0]]}{chance[4:7]}-{chance[8:]}"
 
     @abstractmethod

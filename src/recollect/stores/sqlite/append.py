@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from recollect.errors import Conflict, LimitExceeded
 from recollect.model import Message
@@ -118,7 +121,7 @@ def _append_behind(work: Work, op: Append, head: Next) -> Appended | None:
     if (wanted is not None and wanted != owner) or last >= MAX_SEQ:
         return None
     seq = last + 1
-    stored = op.rows[0].replace(seq=seq, session_id=work.id, user_id=owner)
+    stored = replace(op.rows[0], seq=seq, session_id=work.id, user_id=owner)
     values = message_values(stored)
     created: str = values[_CREATED]
     if not (latest and latest <= created <= work.now):
@@ -128,13 +131,14 @@ def _append_behind(work: Work, op: Append, head: Next) -> Appended | None:
     if not work.write(_COUNT_ONE, counted).rowcount:
         return None
     row = (number << 32 | seq, work.scope, number, work.id, seq, *values, index.encode(op.terms[0]))
-    if not work.write(INSERT_NEW, row).rowcount:
+    try:
+        work.write(_INSERT, row)
+    except sqlite3.IntegrityError:  # the id is there; a refusal costs more than INSERT_NEW's, and is rare
         work.write(_UNCOUNT_ONE, (last, updated, latest, number))
         return None
     if active[:16] > updated[:16]:
         work.write(MINUTE, (active[:16], number))
-    change = work.record("append", "messages", number, seq, seq)
-    if not change % index.BATCH:
+    if not work.record_append(number, seq) % index.BATCH:
         work.index_due = True
     if ttl is not None:
         work.write(_RENEW, (dump_time(work.instant + timedelta(seconds=ttl)), number))

@@ -27,6 +27,10 @@ SELECT session_no, user_id, last_seq, updated_at, expires_at, ttl, first_message
     active_minute
 FROM recollect_sessions WHERE scope = ? AND session_id = ?
 """
+_APPENDED = """
+INSERT INTO recollect_changes (scope, kind, table_name, partition_id, session_no, first_seq, last_seq, at)
+VALUES (?1, 'append', 'messages', ?2, ?3, ?4, ?4, ?5)
+"""
 _CHANGE = """
 INSERT INTO recollect_changes (scope, kind, table_name, partition_id, session_no, first_seq, last_seq, at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -281,6 +285,12 @@ class Work:
             index.mark_deleted(self.connection)
             self.record("delete", "preferences")
         return count
+
+    def record_append(self, number: int, seq: int) -> int:
+        """The entry of one message; its id."""
+        change = self.write(_APPENDED, (self.scope, self.id, number, seq, self.now)).lastrowid
+        assert change is not None
+        return change
 
     def record(self, kind: str, table: str, number: int | None = None, first: int = 0, last: int = 0) -> int:
         """An entry of the feed; its id."""

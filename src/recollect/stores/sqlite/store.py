@@ -110,7 +110,8 @@ class SQLiteStore(Store):
         return dump_time(self.driver.now())
 
     async def commit(self, partition: Partition, ops: Sequence[Op]) -> list[Result]:
-        check_ops(ops, self.capabilities)
+        if len(ops) > 1:
+            check_ops(ops, self.capabilities)
         commit = Commit(partition, ops)
         if self.driver.blocking:
             return self._writer.run_one(commit)
