@@ -70,8 +70,7 @@ class Edge:
             seconds, route = perf_counter() - began, _route(scope)
             status = info.status or GONE
             server.metrics.observe(method, route, status, seconds)
-            server.log.info(
-                "request",
+            server.log_request(
                 request_id=request_id,
                 method=method,
                 route=route,

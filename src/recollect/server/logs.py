@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,6 +31,24 @@ def make_logger(settings: Settings) -> Any:
     )
 
 
+def make_request_log(settings: Settings, log: Any) -> Callable[..., None]:
+    """What is called with the fields of a request when it has been answered.
+
+    For machines the line is written without structlog's processors, in the same form: they cost as much as reading ten
+    messages does.
+    """
+    if _form(settings) != "json" or _LEVELS[settings.log_level] > logging.INFO:
+        return partial(log.info, "request")
+    encode, stream = msgspec.json.Encoder().encode, sys.stderr
+
+    def write(**fields: Any) -> None:
+        fields["event"], fields["level"], fields["timestamp"] = "request", "info", datetime.now(UTC)
+        stream.write(encode(fields).decode() + "\n")
+        stream.flush()
+
+    return write
+
+
 def route_standard_logging(settings: Settings) -> None:
     """Send the lines of uvicorn and of every other library through the same form. For a process of our own only."""
     formatter = structlog.stdlib.ProcessorFormatter(
@@ -47,11 +68,14 @@ def route_standard_logging(settings: Settings) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def _form(settings: Settings) -> str:
+    if settings.log_format == "auto":
+        return "console" if sys.stderr.isatty() else "json"
+    return settings.log_format
+
+
 def _renderers(settings: Settings) -> list[Any]:
-    wanted = settings.log_format
-    if wanted == "auto":
-        wanted = "console" if sys.stderr.isatty() else "json"
-    if wanted == "console":
+    if _form(settings) == "console":
         colors = sys.stderr.isatty()
         return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]

@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 from recollect import AsyncRecollect
 from recollect.llm import ChatModel, ChatTurns
+from recollect.server.logs import make_request_log
 from recollect.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Server:
         self.model = model
         self.metrics = metrics
         self.log = log
+        self.log_request = make_request_log(settings, log)
         self.stopping = asyncio.Event()
         self.streams: set[asyncio.Task[Any]] = set()
         self._tenants: dict[str, Tenant] = {}
