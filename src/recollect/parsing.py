@@ -16,6 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from operator import attrgetter
 from queue import SimpleQueue
 from typing import IO, Any
 
@@ -48,6 +49,9 @@ class _Row(Struct, array_like=True, gc=False):
     user_id: str | None
     tokens: int
     expires_at: datetime | None
+
+
+_fields = attrgetter(*_Row.__struct_fields__)
 
 
 class _Run(Struct, array_like=True, gc=False):
@@ -188,23 +192,7 @@ def _rows(batch: Batch) -> _Batch:
         _Run(
             run.session,
             run.user,
-            [
-                _Row(
-                    row.role,
-                    row.content,
-                    row.id,
-                    row.name,
-                    row.metadata,
-                    row.created_at,  # type: ignore[arg-type]
-                    row.tool_calls,
-                    row.tool_call_id,
-                    row.extra,
-                    row.user_id,
-                    row.tokens,
-                    row.expires_at,
-                )
-                for row in run.rows
-            ],
+            [_Row(*_fields(row)) for row in run.rows],
             run.terms,
             run.lines,
         )

@@ -89,8 +89,7 @@ class AsyncSessionHandle:
         whose id is in the session already is not written again: the stored one is returned.
         Raises `InvalidInput` (nothing is written), `Conflict` if the session is another user's, `LimitExceeded`.
         """
-        memory = self._memory
-        base = memory._base if memory._state == "open" else await memory._ready()
+        base = await self._memory._ready()
         lifetime = None if ttl is None else check_ttl(ttl)
         rows = [base.intake.accept(message, lifetime) for message in many(messages)]
         if not rows:

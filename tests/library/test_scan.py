@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from recollect import Recollect
-from recollect.core import scan
+from recollect.core import base, scan
 from recollect.stores.memory import MemoryStore
 from recollect.stores.sqlite import SQLiteStore
 
@@ -80,7 +80,7 @@ def test_it_reads_so_many_and_no_more(pair: tuple[Recollect, Recollect], monkeyp
     """The newest messages are searched, in pages; what lies further back is left."""
     _, plain = pair
     monkeypatch.setattr(scan, "SCANNED", 25)
-    monkeypatch.setattr(scan, "PAGE", 4)
+    monkeypatch.setattr(base, "PAGE", 4)
     found = plain.search(" ".join(WORDS), limit=100)
     assert len(found) == 25
     assert {hit.message.session_id for hit in found} == {"s-4", "s-3", "s-2"}

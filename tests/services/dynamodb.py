@@ -6,7 +6,6 @@ import atexit
 import hashlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any
 from recollect.stores.dynamodb import DynamoDBStore
 from recollect.stores.dynamodb.options import Options, parse
 from recollect.testing import require
+from tests.servers import free_port
 
 ENV = "RECOLLECT_TEST_DYNAMODB_URL"
 VERSION = "1.2.1"
@@ -37,7 +37,7 @@ class Dynoxide:
 
     def __init__(self, file: Path | None = None) -> None:
         self.file = file
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -72,13 +72,6 @@ class Dynoxide:
             self._process.kill()
             self._process.wait(20)
             self._process = None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @cache

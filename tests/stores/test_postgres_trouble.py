@@ -18,6 +18,7 @@ import pytest
 
 from recollect import AsyncRecollect, ConfigError, Message, Recollect, RecollectError, Unavailable
 from tests.services.postgres import Proxy, Server, own_server, postgres_url, schema
+from tests.stores.forking import check_forked
 
 from . import writers
 
@@ -418,27 +419,7 @@ def test_nothing_acknowledged_is_missing_after_kill_9(name: str) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_opens_its_own_connections(name: str) -> None:
-    script = f"""
-import os
-from recollect import Recollect
-memory = Recollect({_url(name)!r})
-session = memory.session("s")
-session.append({{"role": "user", "content": "parent"}})
-children = []
-for i in range(3):
-    pid = os.fork()
-    if pid == 0:
-        for _ in range(10):
-            session.append({{"role": "user", "content": "child"}})
-        os._exit(0)
-    children.append(pid)
-for _ in range(10):
-    session.append({{"role": "user", "content": "parent"}})
-assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 3
-assert [row.seq for row in session.tail(1000)] == list(range(1, 42))
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
+    check_forked(_url(name), children=3, each=10)
 
 
 def test_cancelled_calls_leave_the_pool_usable(name: str) -> None:

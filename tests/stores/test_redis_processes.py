@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 
 from recollect import Message, Recollect
 from tests.services import redis as servers
+from tests.stores.forking import check_forked
 
 from . import writers
 
@@ -106,27 +105,4 @@ def test_nothing_is_missing_after_kill_9(url: str) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_makes_its_own_connections(url: str) -> None:
-    script = f"""
-import os
-from recollect import Recollect
-memory = Recollect("{url}")
-session = memory.session("s")
-session.append({{"role": "user", "content": "parent"}})
-children = []
-for i in range(3):
-    pid = os.fork()
-    if pid == 0:
-        for _ in range(25):
-            session.append({{"role": "user", "content": "child"}})
-        os._exit(0)
-    children.append(pid)
-for _ in range(25):
-    session.append({{"role": "user", "content": "parent"}})
-codes = [os.waitpid(pid, 0)[1] for pid in children]
-assert codes == [0] * 3, codes
-rows = session.tail(1000)
-assert [row.seq for row in rows] == list(range(1, 102)), len(rows)
-memory.close()
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
+    check_forked(url, children=3, each=25)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from recollect import Message, Recollect, Unavailable
+from tests.stores.forking import check_forked
 
 from . import writers
 
@@ -152,27 +151,5 @@ def test_a_process_that_holds_the_file_too_long_is_named_and_the_store_goes_on_a
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_opens_its_own_connections(tmp_path: Path) -> None:
-    script = f"""
-import os, sys
-from recollect import Recollect
-memory = Recollect("sqlite:///{tmp_path}/forked.db")
-session = memory.session("s")
-session.append({{"role": "user", "content": "parent"}})
-children = []
-for i in range(4):
-    pid = os.fork()
-    if pid == 0:
-        for _ in range(25):
-            session.append({{"role": "user", "content": "child"}})
-        os._exit(0)
-    children.append(pid)
-for _ in range(25):
-    session.append({{"role": "user", "content": "parent"}})
-codes = [os.waitpid(pid, 0)[1] for pid in children]
-assert codes == [0] * 4, codes
-rows = session.tail(1000)
-assert [row.seq for row in rows] == list(range(1, 127)), len(rows)
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
+    check_forked(f"sqlite:///{tmp_path}/forked.db", children=4, each=25)
     _intact(tmp_path / "forked.db")

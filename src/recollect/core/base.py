@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar
 
 from recollect.core.messages import Intake, message_tokens
@@ -13,6 +13,9 @@ from recollect.recall.analyzer import analyze
 from recollect.store import Driver, Partition, Store
 
 T = TypeVar("T")
+
+PAGE = 500
+"""Rows of a page, where everything is read."""
 
 
 class Base:
@@ -62,6 +65,29 @@ class Base:
     async def messages(self, session_id: str, **bounds: Any) -> Sequence[Message]:
         """A stretch of the session's log; `bounds` are those of `Store.query`."""
         return await self.store.query("messages", (self.scope, session_id), **bounds)
+
+    async def headers(self, user_id: str | None = None) -> AsyncIterator[Session]:
+        """All sessions, or a user's, the latest activity first."""
+        path, hash = ("sessions", (self.scope,)) if user_id is None else ("sessions_by_user", (self.scope, user_id))
+        place: tuple[Any, ...] | None = None
+        while True:
+            found = await self.store.query(path, hash, before=place, limit=PAGE, reverse=True)
+            for header in found:
+                yield header
+            if len(found) < PAGE:
+                return
+            place = (found[-1].updated_at, found[-1].id)
+
+    async def pages(self, session_id: str, *, reverse: bool = False, **bounds: Any) -> AsyncIterator[Sequence[Message]]:
+        """A session's log page by page; `bounds` are those of `Store.query` beside its place."""
+        side = "before" if reverse else "after"
+        place: dict[str, tuple[int]] = {}
+        while True:
+            rows = await self.messages(session_id, **place, **bounds, limit=PAGE, reverse=reverse)
+            yield rows
+            if len(rows) < PAGE:
+                return
+            place = {side: (rows[-1].seq,)}
 
 
 def _checked(count: TokenCounter) -> TokenCounter:

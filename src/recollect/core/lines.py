@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -45,7 +45,7 @@ class Run:
         self.lines: list[int] = []
 
 
-class Batch:
+class Batch(NamedTuple):
     """What is to be written together, then what was wrong with the line behind it.
 
     Parameters
@@ -53,13 +53,10 @@ class Batch:
     lines, bytes: read for it.
     """
 
-    __slots__ = ("bytes", "failure", "lines", "runs")
-
-    def __init__(self, runs: list[Run], failure: LineError | None, lines: int, bytes: int) -> None:
-        self.runs = runs
-        self.failure = failure
-        self.lines = lines
-        self.bytes = bytes
+    runs: list[Run]
+    failure: LineError | None
+    lines: int
+    bytes: int
 
 
 class Parser:

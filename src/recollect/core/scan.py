@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 from recollect.core.base import Base
 from recollect.model import Message
@@ -12,8 +11,6 @@ from recollect.store import Candidate, Filter, bm25
 
 SCANNED = 20_000
 """Messages that a search reads at most: some seconds of a user's patience, and years of a user's conversations."""
-
-PAGE = 500
 
 
 async def scan(base: Base, terms: Sequence[str], limit: int, wanted: Filter) -> list[Candidate]:
@@ -52,28 +49,13 @@ async def _messages(base: Base, wanted: Filter) -> AsyncIterator[Message]:
         async for message in _log(base, wanted.session_id, wanted):
             yield message
         return
-    path = "sessions" if wanted.user_id is None else "sessions_by_user"
-    hash = (base.scope,) if wanted.user_id is None else (base.scope, wanted.user_id)
-    place: tuple[Any, ...] | None = None
-    while True:
-        headers = await base.store.query(path, hash, before=place, limit=PAGE, reverse=True)
-        for header in headers:
-            async for message in _log(base, header.id, wanted):
-                yield message
-        if len(headers) < PAGE:
-            return
-        place = (headers[-1].updated_at, headers[-1].id)
+    async for header in base.headers(wanted.user_id):
+        async for message in _log(base, header.id, wanted):
+            yield message
 
 
 async def _log(base: Base, session_id: str, wanted: Filter) -> AsyncIterator[Message]:
-    before: tuple[int] | None = None
-    while True:
-        rows = await base.messages(
-            session_id, before=before, since=wanted.since, until=wanted.until, limit=PAGE, reverse=True
-        )
+    async for rows in base.pages(session_id, reverse=True, since=wanted.since, until=wanted.until):
         for row in rows:
             if wanted.user_id is None or row.user_id == wanted.user_id:
                 yield row
-        if len(rows) < PAGE:
-            return
-        before = (rows[-1].seq,)

@@ -9,8 +9,6 @@ from typing import Any
 from recollect.core.base import Base
 from recollect.model import Message, Session, Stats
 
-PAGE = 1000
-
 
 class _Tally:
     def __init__(self) -> None:
@@ -67,24 +65,13 @@ async def session_stats(base: Base, session_id: str, *, detail: bool) -> Stats:
 async def total_stats(base: Base, *, user_id: str | None, detail: bool) -> Stats:
     """Figures of all sessions, or of a user's; `detail` reads every message once, without it only the headers."""
     tally = _Tally()
-    path, hash = ("sessions", (base.scope,)) if user_id is None else ("sessions_by_user", (base.scope, user_id))
-    place: tuple[Any, ...] | None = None
-    while True:
-        headers = await base.store.query(path, hash, before=place, limit=PAGE, reverse=True)
-        for header in headers:
-            tally.header(header, count=not detail)
-            if detail:
-                await _add_session(base, tally, header.id)
-        if len(headers) < PAGE:
-            return tally.stats()
-        place = (headers[-1].updated_at, headers[-1].id)
+    async for header in base.headers(user_id):
+        tally.header(header, count=not detail)
+        if detail:
+            await _add_session(base, tally, header.id)
+    return tally.stats()
 
 
 async def _add_session(base: Base, tally: _Tally, session_id: str) -> None:
-    after = 0
-    while True:
-        rows = await base.messages(session_id, after=(after,), limit=PAGE)
+    async for rows in base.pages(session_id):
         tally.add(rows)
-        if len(rows) < PAGE:
-            return
-        after = rows[-1].seq

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct, field
@@ -15,8 +15,6 @@ from recollect.core.messages import KNOWN, OURS
 from recollect.errors import InvalidInput, RecollectError, Unavailable
 from recollect.model import JSON, Message, Session
 from recollect.store import Append, Appended, Commit, SessionDefaults
-
-PAGE = 500
 
 Read = Callable[[], Batch | None]
 """The next batch, None behind the last one. It may block."""
@@ -165,27 +163,15 @@ async def export_lines(
             async for line in _export_session(base, header):
                 yield line
         return
-    path, hash = ("sessions", (base.scope,)) if user_id is None else ("sessions_by_user", (base.scope, user_id))
-    place: tuple[Any, ...] | None = None
-    while True:
-        headers = await base.store.query(path, hash, before=place, limit=PAGE, reverse=True)
-        for header in headers:
-            async for line in _export_session(base, header):
-                yield line
-        if len(headers) < PAGE:
-            return
-        place = (headers[-1].updated_at, headers[-1].id)
+    async for header in base.headers(user_id):
+        async for line in _export_session(base, header):
+            yield line
 
 
 async def _export_session(base: Base, header: Session) -> AsyncIterator[dict[str, JSON]]:
-    after = 0
-    while True:
-        rows = await base.messages(header.id, after=(after,), limit=PAGE)
+    async for rows in base.pages(header.id):
         for row in rows:
             yield export_line(row)
-        if len(rows) < PAGE:
-            return
-        after = rows[-1].seq
 
 
 def export_line(row: Message) -> dict[str, JSON]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
@@ -30,19 +31,30 @@ _STOP: Final = "stop"
 _Item = Event | Exception | str
 
 
-class TurnStream(Response):
+class _EventStream(Response):
+    media_type = "text/event-stream"
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._server = server
+
+    async def _start(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+
+    async def _send(self, send: Send, data: bytes, *, last: bool = False) -> None:
+        await send({"type": "http.response.body", "body": data, "more_body": not last})
+
+
+class TurnStream(_EventStream):
     """Sends a turn's events while it runs.
 
     The turn runs in a task of its own. A client that goes away, and a server that stops, cancel it, and wait until
     what it has produced is stored.
     """
 
-    media_type = "text/event-stream"
-
     def __init__(self, server: Server, events: AsyncGenerator[Event, None]) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        del self.headers["content-length"]
-        self._server = server
+        super().__init__(server)
         self._events = events
         self._queue: asyncio.Queue[_Item] = asyncio.Queue()
         self._started: Started | None = None
@@ -118,7 +130,7 @@ class TurnStream(Response):
         if self._begun or self._started is None:
             return
         self._begun = True
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await self._start(send)
         start = {"session_id": self._started.session_id, "user_message": self._started.user_message.to_dict()}
         await self._send(send, _event("start", start))
 
@@ -133,11 +145,8 @@ class TurnStream(Response):
         else:
             await of_error(scope, error)(scope, receive, send)
 
-    async def _send(self, send: Send, data: bytes, *, last: bool = False) -> None:
-        await send({"type": "http.response.body", "body": data, "more_body": not last})
 
-
-class FeedStream(Response):
+class FeedStream(_EventStream):
     """Sends the changes behind a cursor as they happen, until the client goes away or the server stops.
 
     Parameters
@@ -145,16 +154,12 @@ class FeedStream(Response):
     after: the cursor; it has been looked at.
     """
 
-    media_type = "text/event-stream"
-
     def __init__(self, server: Server, memory: AsyncRecollect, after: str | None) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        del self.headers["content-length"]
-        self._server = server
+        super().__init__(server)
         self._changes = cast("AsyncGenerator[Change, None]", memory.follow(after))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await self._start(send)
         ends = [
             asyncio.create_task(self._relay(scope, send)),
             asyncio.create_task(_gone(receive)),
@@ -167,12 +172,10 @@ class FeedStream(Response):
                 task.cancel()
             await asyncio.gather(*ends, return_exceptions=True)
         if not ends[1].done() or ends[1].cancelled():
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._send(send, b"", last=True)
 
     async def _relay(self, scope: Scope, send: Send) -> None:
-        async def tell(data: bytes) -> None:
-            await send({"type": "http.response.body", "body": data, "more_body": True})
-
+        tell = partial(self._send, send)
         await tell(b"retry: 1000\n\n")
         async with aclosing(self._changes) as changes:
             coming: asyncio.Future[Change] | None = None

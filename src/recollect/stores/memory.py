@@ -10,11 +10,9 @@ from copy import copy, deepcopy
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
-from recollect.errors import ConfigError, Conflict, InvalidInput, NotFound, Unsupported
+from recollect.errors import ConfigError, Conflict, InvalidInput, Unsupported
 from recollect.model import Change, ChangeKind, Message, Preferences, Session, Summary, Swept
 from recollect.store import (
-    ABSENT,
-    ANY,
     PATHS,
     Append,
     Appended,
@@ -31,6 +29,7 @@ from recollect.store import (
     bm25,
 )
 from recollect.store.contract import Key, Row, check_ops
+from recollect.store.guards import next_version, parse_feed_cursor
 
 _Keyed = tuple[Key, Any]
 T = TypeVar("T", bound=Row)
@@ -211,8 +210,9 @@ class MemoryStore(Store):
         else:
             log = self._live_log(partition, address)
             known = None if log is None else log.header if isinstance(row, Session) else log.summary
-        _guard(op.expect, known.version if known is not None else None, f"{op.table} of {partition.id!r}")
-        version = known.version + 1 if known is not None else 1
+        version = next_version(
+            op.expect, known.version if known is not None else None, f"{op.table} of {partition.id!r}"
+        )
         if isinstance(row, Preferences):
             stored: Row = row.replace(version=version)
             self._preferences[address] = stored  # type: ignore[assignment]
@@ -454,20 +454,6 @@ class MemoryStore(Store):
             return Swept(sessions=sessions, messages=messages, changes=changes)
 
 
-def parse_feed_cursor(after: str | None, last: int, swept: int) -> int:
-    """The number that a feed cursor stands for; 0 for None.
-
-    Raises `InvalidInput` if it was never given by this feed, `NotFound` if entries behind it are gone already.
-    """
-    if after is None:
-        return swept
-    if not (after.isascii() and after.isdigit() and len(after) < 19) or int(after) > last:
-        raise InvalidInput(f"not a cursor of this feed: {after[:40]!r}", field="after")
-    if int(after) < swept:
-        raise NotFound("the feed no longer holds what came after this cursor; read the tables again and begin anew")
-    return int(after)
-
-
 def _first(pair: _Keyed) -> Key:
     return pair[0]
 
@@ -488,12 +474,4 @@ def _passes(row: Message, wanted: Filter) -> bool:
         and (wanted.session_id is None or row.session_id == wanted.session_id)
         and (wanted.role is None or row.role == wanted.role)
         and _within(row, wanted.since, wanted.until)
-    )
-
-
-def _guard(expect: int, version: int | None, what: str) -> None:
-    if expect == ANY or (expect == ABSENT and version is None) or (version is not None and expect == version):
-        return
-    raise Conflict(
-        f"{what} changed meanwhile: version {version or 'absent'}, expected {expect if expect > 0 else 'absent'}"
     )

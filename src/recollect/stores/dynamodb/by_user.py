@@ -6,21 +6,18 @@ clocks make another order. A session's header knows within which bounds its mess
 
 from __future__ import annotations
 
-import heapq
 from datetime import datetime
-from typing import Any
 
 from recollect.model import Message
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key
+from recollect.stores._merge import Place, merged
 from recollect.stores.dynamodb.header import Header
 from recollect.stores.dynamodb.items import message_of
 from recollect.stores.dynamodb.keys import END, key, parse_timestamp, timestamp
 from recollect.stores.dynamodb.listing import Listing
 from recollect.stores.dynamodb.reads import Reads, Stretch
 from recollect.stores.dynamodb.values import Item
-
-Place = tuple[str, str, int]
 
 
 class ByUser:
@@ -46,19 +43,16 @@ class ByUser:
         if limit < 1:
             return []
         bounds = _Bounds(after, before, since, until)
-        waiting = [header for header in await self._listing.headers_of(scope, user) if bounds.overlap(header)]
-        # Sorted by the time of a session's nearest message: the next to be opened stands last.
-        waiting.sort(key=lambda header: header.latest if reverse else header.earliest, reverse=not reverse)
-        heap: list[tuple[_Order, Item, _Rows]] = []
-        out: list[Message] = []
-        while len(out) < limit and (waiting or heap):
-            while waiting and (not heap or _may_precede(waiting[-1], heap[0][0], reverse)):
-                await _push(heap, _Rows(self._reads, waiting.pop(), bounds, limit, reverse), reverse)
-            if heap:
-                _, item, rows = heapq.heappop(heap)
-                out.append(message_of(item, session_id=rows.header.id, user_id=user))
-                await _push(heap, rows, reverse)
-        return out
+        headers = filter(bounds.overlap, await self._listing.headers_of(scope, user))
+
+        def nearest(header: Header) -> str:
+            return header.latest if reverse else header.earliest
+
+        def read(header: Header) -> _Rows:
+            return _Rows(self._reads, header, bounds, limit, reverse)
+
+        found = await merged(headers, nearest, read, limit=limit, reverse=reverse)
+        return [message_of(item, session_id=header.id, user_id=user) for header, item in found]
 
 
 class _Bounds:
@@ -112,8 +106,8 @@ class _Rows:
         self._reverse = reverse
         self._ready: list[Item] = []
 
-    async def next(self) -> Item | None:
-        """The next message, None behind the last."""
+    async def next(self) -> tuple[Place, tuple[Header, Item]] | None:
+        """The next message and its place, None behind the last."""
         while not self._ready:
             page = await self._stretch.next()
             if page is None:
@@ -123,32 +117,10 @@ class _Rows:
                     page += more
                 page.sort(key=lambda item: place_of(item, self.header), reverse=self._reverse)
             self._ready = [item for item in page if self._bounds.hold(place_of(item, self.header))][::-1]
-        return self._ready.pop()
+        item = self._ready.pop()
+        return place_of(item, self.header), (self.header, item)
 
 
 def place_of(item: Item, header: Header) -> Place:
     """A message's place on the path."""
     return item["created_at"]["S"], header.id, int(item["seq"]["N"])
-
-
-def _may_precede(header: Header, first: _Order, reverse: bool) -> bool:
-    return header.latest >= first.place[0] if reverse else header.earliest <= first.place[0]
-
-
-async def _push(heap: list[Any], rows: _Rows, reverse: bool) -> None:
-    item = await rows.next()
-    if item is not None:
-        heapq.heappush(heap, (_Order(place_of(item, rows.header), reverse), item, rows))
-
-
-class _Order:
-    """A place that sorts along the path or against it."""
-
-    __slots__ = ("place", "reverse")
-
-    def __init__(self, place: Place, reverse: bool) -> None:
-        self.place = place
-        self.reverse = reverse
-
-    def __lt__(self, other: _Order) -> bool:
-        return self.place > other.place if self.reverse else self.place < other.place

@@ -17,12 +17,12 @@ from recollect.errors import Unavailable
 from recollect.model import Change
 from recollect.store import Driver, Partition
 from recollect.store.codec import dump_time, load_time
+from recollect.store.guards import parse_feed_cursor
 from recollect.stores.dynamodb import actions
 from recollect.stores.dynamodb.client import Cancelled, Client
 from recollect.stores.dynamodb.keys import spread
 from recollect.stores.dynamodb.schema import Names
 from recollect.stores.dynamodb.values import Item, get_number, number, size_of, text
-from recollect.stores.memory import parse_feed_cursor
 
 HEAD = "inbox"
 """The sort key of a feed's head: right before the entries of its inbox, so that one query gives both."""

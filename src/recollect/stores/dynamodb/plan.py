@@ -10,8 +10,9 @@ from msgspec import Struct, field
 
 from recollect.errors import Conflict, InvalidInput, LimitExceeded
 from recollect.model import Message, Session, Summary
-from recollect.store import ABSENT, ANY, Append, Appended, Delete, Op, Partition, Put, Result
+from recollect.store import Append, Appended, Delete, Op, Partition, Put, Result
 from recollect.store.codec import dump_object, dump_time
+from recollect.store.guards import next_version
 from recollect.stores.dynamodb import items
 from recollect.stores.dynamodb.header import Header, new_header
 from recollect.stores.dynamodb.keys import (
@@ -255,12 +256,7 @@ class Plan:
         return self._summary
 
     def _next(self, expect: int, version: int | None, what: str) -> int:
-        if expect == ANY or expect == (ABSENT if version is None else version):
-            return (version or 0) + 1
-        raise Conflict(
-            f"{what} of {self.partition.id!r} changed meanwhile: version {version or 'absent'}, "
-            f"expected {expect if expect > 0 else 'absent'}"
-        )
+        return next_version(expect, version, f"{what} of {self.partition.id!r}")
 
     def _delete(self, op: Delete) -> int:
         header = self._header

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from recollect.errors import Conflict, RecollectError, Unavailable
+from recollect.errors import RecollectError, Unavailable
 from recollect.model import Preferences
-from recollect.store import ABSENT, ANY, Delete, Driver, Op, Partition, Put, Result
+from recollect.store import Delete, Driver, Op, Partition, Put, Result
 from recollect.store.codec import dump_time
+from recollect.store.guards import next_version
 from recollect.stores.dynamodb import actions, feed
 from recollect.stores.dynamodb.client import Cancelled, Client
 from recollect.stores.dynamodb.items import preferences_item, preferences_of
@@ -88,12 +89,7 @@ def _apply(
     for op in ops:
         if isinstance(op, Put) and isinstance(op.row, Preferences):
             version = None if stored is None else stored.version
-            if op.expect != ANY and op.expect != (ABSENT if version is None else version):
-                raise Conflict(
-                    f"the preferences of {partition.id!r} changed meanwhile: version {version or 'absent'}, "
-                    f"expected {op.expect if op.expect > 0 else 'absent'}"
-                )
-            stored = op.row.replace(version=(version or 0) + 1)
+            stored = op.row.replace(version=next_version(op.expect, version, f"the preferences of {partition.id!r}"))
             results.append(stored)
             changes.append(("put", "preferences", 0, 0))
         elif isinstance(op, Delete):

@@ -12,6 +12,7 @@ import msgspec
 from recollect.errors import Conflict, InvalidInput
 from recollect.model import Message, Preferences, Session, Summary
 from recollect.store import Append, Appended, Delete, Op, Partition, Put, Result
+from recollect.store.guards import changed_meanwhile
 from recollect.stores.postgres.adapt import instant
 from recollect.stores.postgres.links import Rows, Run
 from recollect.stores.postgres.names import in_schema
@@ -187,9 +188,7 @@ def _check(outcome: str, version: int | None, op: Put, what: str) -> None:
     if outcome == "absent":
         raise Conflict(f"session {op.row.session_id!r} is not there to be summarised")  # type: ignore[union-attr]
     if outcome == "conflict":
-        raise Conflict(
-            f"{what} changed meanwhile: version {version or 'absent'}, expected {op.expect if op.expect > 0 else 'absent'}"
-        )
+        raise changed_meanwhile(op.expect, version, what)
 
 
 async def _delete(run: Run, sql: Statements, partition: Partition, op: Delete, now: datetime) -> int:

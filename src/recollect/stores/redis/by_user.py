@@ -6,13 +6,14 @@ other and merged: at most as many as messages are asked for.
 
 from __future__ import annotations
 
-import heapq
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from recollect.model import Message
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key
+from recollect.stores._merge import Place, merged
 from recollect.stores.redis.keys import encode
 from recollect.stores.redis.paths import AT, PAGE, Paths
 from recollect.stores.redis.reads import MAX_SEQ, Reads
@@ -20,8 +21,6 @@ from recollect.stores.redis.records import Header
 
 STRETCH = 100
 """Messages of one session that are read at a time."""
-
-Place = tuple[datetime, str, int]
 
 
 async def messages_by_user(
@@ -89,31 +88,10 @@ class _Merge:
 
     async def page(self, headers: list[Header]) -> list[Message]:
         """The first messages of all sessions together."""
-        # Each session is sorted by the time of its nearest message, and opened when that is the next that can come.
-        waiting = sorted(headers, key=self._nearest, reverse=not self._reverse)
-        heap: list[tuple[_Order, Message, _Log]] = []
-        out: list[Message] = []
-        while len(out) < self._limit and (waiting or heap):
-            while waiting and (not heap or self._may_precede(self._nearest(waiting[-1]), heap[0][1])):
-                await self._push(heap, _Log(self, waiting.pop()))
-            if heap:
-                _, message, log = heapq.heappop(heap)
-                out.append(message)
-                await self._push(heap, log)
-        return out
-
-    async def _push(self, heap: list[Any], log: _Log) -> None:
-        message = await log.next()
-        if message is not None:
-            heapq.heappush(heap, (_Order(_place(message), self._reverse), message, log))
+        return await merged(headers, self._nearest, partial(_Log, self), limit=self._limit, reverse=self._reverse)
 
     def _nearest(self, header: Header) -> str:
         return header.latest if self._reverse else header.earliest
-
-    def _may_precede(self, nearest: str, message: Message) -> bool:
-        assert message.created_at is not None
-        at = dump_time(message.created_at)
-        return nearest >= at if self._reverse else nearest <= at
 
     def within(self, message: Message) -> bool:
         """Whether a message lies between the bounds of place."""
@@ -156,13 +134,17 @@ class _Log:
         self._ready: list[Message] = []
         self._ended = False
 
-    async def next(self) -> Message | None:
-        """The next one; None at the end."""
+    async def next(self) -> tuple[Place, Message] | None:
+        """The next one and its place; None at the end."""
         while not self._ready and not self._ended:
             found = await (self._stretch() if self._ordered else self._whole())
             self._ready = [message for message in found if self._merge.within(message)]
             self._ready.reverse()
-        return self._ready.pop() if self._ready else None
+        if not self._ready:
+            return None
+        message = self._ready.pop()
+        at, session, seq = _place(message)
+        return (dump_time(at), session, seq), message
 
     async def _stretch(self) -> list[Message]:
         merge = self._merge
@@ -181,19 +163,6 @@ class _Log:
         return sorted(found, key=_place, reverse=self._merge.reverse)
 
 
-def _place(message: Message) -> Place:
+def _place(message: Message) -> tuple[datetime, str, int]:
     assert message.created_at is not None
     return (message.created_at, message.session_id, message.seq)
-
-
-class _Order:
-    """A place in the merged order, forwards or backwards."""
-
-    __slots__ = ("_place", "_reverse")
-
-    def __init__(self, place: Place, reverse: bool) -> None:
-        self._place = place
-        self._reverse = reverse
-
-    def __lt__(self, other: _Order) -> bool:
-        return other._place < self._place if self._reverse else self._place < other._place

@@ -11,6 +11,7 @@ from recollect.model import Preferences, Session, Summary
 from recollect.store import Append, Appended, Delete, Op, Partition, Put, Result
 from recollect.store.codec import dump_object, dump_time
 from recollect.store.codec import load_time as _time
+from recollect.store.guards import changed_meanwhile
 from recollect.stores.redis.keys import Keys
 from recollect.stores.redis.records import Fields, message_fields, message_of
 from recollect.stores.redis.scripts import COMMIT, PREFERENCES
@@ -148,7 +149,4 @@ def _conflict(partition: Partition, ops: Sequence[Op], number: int, why: str, ve
         return Conflict(f"session {partition.id!r} is not there to be summarised")
     op = ops[int(number) - 1]
     assert isinstance(op, Put)
-    expected = str(op.expect) if op.expect > 0 else "absent"
-    return Conflict(
-        f"{op.table} of {partition.id!r} changed meanwhile: version {version or 'absent'}, expected {expected}"
-    )
+    return changed_meanwhile(op.expect, version, f"{op.table} of {partition.id!r}")

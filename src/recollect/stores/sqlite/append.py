@@ -89,6 +89,10 @@ class Head:
         self.ordered = ordered
         self.minute = minute
 
+    def counted(self, written: int) -> tuple[Any, ...]:
+        """The values of `COUNT_UP`, `written` messages later."""
+        return (written, self.last, self.updated, self.earliest, self.latest, self.ordered, self.number)
+
 
 Next = tuple[int, int, str | None, float | None, str, str]
 """What the next append has to know of a header: session_no, last_seq, user_id, ttl, updated_at, last_message_at."""
@@ -138,8 +142,7 @@ def _append_behind(work: Work, op: Append, head: Next) -> Appended | None:
         return None
     if active[:16] > updated[:16]:
         work.write(MINUTE, (active[:16], number))
-    if not work.record_append(number, seq) % index.BATCH:
-        work.index_due = True
+    work.index_due |= index.is_due(work.record("append", "messages", number, seq, seq), 1)
     if ttl is not None:
         work.write(_RENEW, (dump_time(work.instant + timedelta(seconds=ttl)), number))
     if len(work.nexts) >= NEXTS:
@@ -156,10 +159,7 @@ def append(work: Work, op: Append) -> Appended:
     before = head.last
     out = _write(work, head, op.rows, op.terms)
     if out.written:
-        work.execute(
-            COUNT_UP,
-            (out.written, head.last, head.updated, head.earliest, head.latest, head.ordered, head.number),
-        )
+        work.execute(COUNT_UP, head.counted(out.written))
         if head.updated[:16] != head.minute:
             work.execute(MINUTE, (head.updated[:16], head.number))
         change = work.record("append", "messages", head.number, before + 1, head.last)
@@ -193,7 +193,7 @@ def adopt(work: Work, number: int, owner: str | None) -> None:
 def _new_head(work: Work, op: Append) -> Head:
     defaults = op.session
     ttl = defaults.ttl
-    begun = min([work.now, *(dump_time(row.created_at) for row in op.rows if row.created_at is not None)])
+    begun = begin(op.rows, work.now)
     expires = None if ttl is None else dump_time(work.instant + timedelta(seconds=ttl))
     sliding = ttl if defaults.sliding else None
     minute = begun[:16]
@@ -201,6 +201,16 @@ def _new_head(work: Work, op: Append) -> Head:
     number = work.execute(_NEW_HEADER, values).lastrowid
     assert number is not None
     return Head(number, defaults.user_id, 0, begun, sliding, "9", "", 1, minute)
+
+
+def begin(rows: Sequence[Message], now: str) -> str:
+    """When a session that begins with these messages was begun."""
+    return min([now, *(dump_time(row.created_at) for row in rows if row.created_at is not None)])
+
+
+def filled(values: list[str], size: int) -> list[str]:
+    """Values for a statement of so many: the last is repeated."""
+    return values + values[-1:] * (size - len(values))
 
 
 def numbered(
@@ -255,8 +265,7 @@ def _taken_ids(work: Work, head: Head, messages: Sequence[Message]) -> set[str]:
     for start in range(0, len(ids), _IDS_AT_ONCE[-1]):
         some = ids[start : start + _IDS_AT_ONCE[-1]]
         size = next(size for size in _IDS_AT_ONCE if size >= len(some))
-        some += some[-1:] * (size - len(some))
-        taken.update(id for (id,) in work.execute(_IDS[size], (head.number, *some)))
+        taken.update(id for (id,) in work.execute(_IDS[size], (head.number, *filled(some, size))))
     return taken
 
 

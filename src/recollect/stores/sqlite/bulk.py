@@ -13,7 +13,7 @@ from datetime import datetime
 
 from recollect.store import Append, Appended, Commit
 from recollect.store.codec import dump_time
-from recollect.stores.sqlite.append import COUNT_UP, INSERT_NEW, MINUTE, Head, numbered
+from recollect.stores.sqlite.append import COUNT_UP, INSERT_NEW, MINUTE, Head, begin, filled, numbered
 from recollect.stores.sqlite.by_user import MAX_SEQ
 
 LEAST = 16
@@ -98,18 +98,7 @@ def append_all(connection: sqlite3.Connection, commits: Sequence[Commit], now: d
     )
     connection.executemany(
         COUNT_UP,
-        [
-            (
-                head.last - before[session],
-                head.last,
-                head.updated,
-                head.earliest,
-                head.latest,
-                head.ordered,
-                head.number,
-            )
-            for session, head in heads.items()
-        ],
+        [head.counted(head.last - before[session]) for session, head in heads.items()],
     )
     connection.executemany(
         MINUTE, [(head.updated[:16], head.number) for head in heads.values() if head.updated[:16] != head.minute]
@@ -134,19 +123,18 @@ def _heads(connection: sqlite3.Connection, scope: str, appends: dict[str, Append
     heads: dict[str, Head] = {}
     sessions = list(appends)
     for start in range(0, len(sessions), _HEADERS_AT_ONCE):
-        some = sessions[start : start + _HEADERS_AT_ONCE]
-        some += some[-1:] * (_HEADERS_AT_ONCE - len(some))
+        some = filled(sessions[start : start + _HEADERS_AT_ONCE], _HEADERS_AT_ONCE)
         for row in connection.execute(_HEADERS, (scope, *some)):
             session, number, owner, last, updated, ttl, earliest, latest, ordered, minute, expires = row
             wanted = appends[session].session.user_id
             if expires is not None or (wanted is not None and wanted != owner):
                 raise Unusual
             heads[session] = Head(number, owner, last, updated, ttl, earliest, latest, ordered, minute)
-    for session, head in heads.items():
+    session, head = next(iter(heads.items()), (None, None))
+    if session is not None and head is not None:  # a look at one tells an import that is repeated
         known = connection.execute(_KNOWN, (head.number, appends[session].rows[0].id)).fetchone()
         if known is not None:
             raise Unusual
-        break
     return heads
 
 
@@ -159,6 +147,6 @@ def _new_heads(
     for session, op in appends.items():
         if session not in heads:
             number += 1
-            begun = min([now, *(dump_time(row.created_at) for row in op.rows if row.created_at is not None)])
+            begun = begin(op.rows, now)
             new[session] = Head(number, op.session.user_id, 0, begun, None, "9", "", 1, begun[:16])
     return new

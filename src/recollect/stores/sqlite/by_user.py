@@ -6,7 +6,6 @@ other and merged: at most as many as messages are asked for.
 
 from __future__ import annotations
 
-import heapq
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,7 +14,9 @@ from typing import Any
 from recollect.model import Message
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key
+from recollect.store.driver import drive
 from recollect.store.tables import MESSAGES
+from recollect.stores._merge import Place, merged
 from recollect.stores._sql import columns, message_of
 
 MAX_SEQ = 2**32 - 1
@@ -25,8 +26,6 @@ SELECT session_no, session_id, first_message_at, last_message_at, time_ordered, 
 WHERE scope = ? AND user_id = ? AND (expires_at IS NULL OR expires_at > ?) AND last_seq > 0
 """
 _COLUMNS = columns(MESSAGES)
-
-Place = tuple[str, str, int]
 
 
 def first_at(connection: sqlite3.Connection, number: int, last: int, instant: str) -> int:
@@ -98,31 +97,16 @@ class _Merge:
 
     def page(self, sessions: list[tuple[Any, ...]]) -> list[Message]:
         """The first rows of all sessions together."""
-        waiting = [session for session in sessions if self._overlaps(session)]
-        # Each session is sorted by the time of its nearest message, and opened when that is the next that can come.
         edge = 3 if self._reverse else 2
-        waiting.sort(key=lambda session: session[edge], reverse=not self._reverse)
-        heap: list[tuple[_Order, tuple[Any, ...], Iterator[tuple[Any, ...]]]] = []
-        out: list[Message] = []
-        while len(out) < self._limit and (waiting or heap):
-            while waiting and (not heap or self._may_precede(waiting[-1][edge], heap[0][0].place)):
-                self._push(heap, self._rows(waiting.pop()))
-            if heap:
-                _, row, rows = heapq.heappop(heap)
-                out.append(message_of(row))
-                self._push(heap, rows)
-        return out
-
-    def _push(self, heap: list[Any], rows: Iterator[tuple[Any, ...]]) -> None:
-        for row in rows:
-            heapq.heappush(heap, (_Order((row[_AT], row[0], row[1]), self._reverse), row, rows))
-            return
+        found = filter(self._overlaps, sessions)
+        rows = merged(found, lambda session: session[edge], self._log, limit=self._limit, reverse=self._reverse)
+        return list(map(message_of, drive(rows)))
 
     def _overlaps(self, session: tuple[Any, ...]) -> bool:
         return (self._low is None or session[3] >= self._low) and (self._high is None or session[2] <= self._high)
 
-    def _may_precede(self, nearest: str, place: Place) -> bool:
-        return nearest >= place[0] if self._reverse else nearest <= place[0]
+    def _log(self, session: tuple[Any, ...]) -> _Log:
+        return _Log(self._rows(session))
 
     def _rows(self, session: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         """Rows of one session between the bounds, in order, read in pages."""
@@ -167,14 +151,11 @@ class _Merge:
 _AT = next(i for i, column in enumerate(MESSAGES.columns) if column.name == "created_at")
 
 
-class _Order:
-    """A place in the merged order, forwards or backwards."""
+class _Log:
+    def __init__(self, rows: Iterator[tuple[Any, ...]]) -> None:
+        self._rows = rows
 
-    __slots__ = ("_reverse", "place")
-
-    def __init__(self, place: Place, reverse: bool) -> None:
-        self.place = place
-        self._reverse = reverse
-
-    def __lt__(self, other: _Order) -> bool:
-        return other.place < self.place if self._reverse else self.place < other.place
+    async def next(self) -> tuple[Place, tuple[Any, ...]] | None:
+        """The next row and its place."""
+        row = next(self._rows, None)
+        return None if row is None else ((row[_AT], row[0], row[1]), row)

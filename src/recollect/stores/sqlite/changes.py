@@ -9,36 +9,28 @@ from typing import Any
 
 from recollect.errors import Conflict, InvalidInput
 from recollect.model import Preferences, Session, Summary
-from recollect.store import ABSENT, ANY, Append, Commit, Delete, Driver, Partition, Put, Result
+from recollect.store import Append, Commit, Delete, Driver, Partition, Put, Result
 from recollect.store.codec import dump_object, dump_time
 from recollect.store.contract import Row
+from recollect.store.guards import next_version
 from recollect.stores._sql import (
     SUMMARY_COLUMNS,
     summary_of,
 )
 from recollect.stores.sqlite import bulk, index
 from recollect.stores.sqlite.append import Next, adopt, append, append_next
-from recollect.stores.sqlite.reads import get_preferences, get_session, live_count
-
-MAX_SEQ = 2**32 - 1
+from recollect.stores.sqlite.by_user import MAX_SEQ
+from recollect.stores.sqlite.reads import NotShort, get_preferences, get_session, live_count
 
 _HEADER = """
 SELECT session_no, user_id, last_seq, updated_at, expires_at, ttl, first_message_at, last_message_at, time_ordered,
     active_minute
 FROM recollect_sessions WHERE scope = ? AND session_id = ?
 """
-_APPENDED = """
-INSERT INTO recollect_changes (scope, kind, table_name, partition_id, session_no, first_seq, last_seq, at)
-VALUES (?1, 'append', 'messages', ?2, ?3, ?4, ?4, ?5)
-"""
 _CHANGE = """
 INSERT INTO recollect_changes (scope, kind, table_name, partition_id, session_no, first_seq, last_seq, at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
-
-
-class NotShort(Exception):
-    """A commit turned out to be long work; nothing of it is kept."""
 
 
 class Changes:
@@ -62,8 +54,7 @@ class Changes:
             cursor = self._cursor = connection.cursor()
         work = Work(cursor, commit.partition, self._now(), self._nexts, short)
         results = [work.do(op) for op in commit.ops]
-        if work.index_due:
-            self._index_due = True
+        self._index_due |= work.index_due
         return results
 
     def apply_many(self, connection: sqlite3.Connection, commits: Sequence[Commit]) -> list[list[Result]]:
@@ -235,12 +226,7 @@ class Work:
         return row.replace(version=version)
 
     def _next_version(self, expect: int, version: int | None, what: str) -> int:
-        if expect == ANY or expect == (ABSENT if version is None else version):
-            return (version or 0) + 1
-        raise Conflict(
-            f"{what} of {self.id!r} changed meanwhile: version {version or 'absent'}, "
-            f"expected {expect if expect > 0 else 'absent'}"
-        )
+        return next_version(expect, version, f"{what} of {self.id!r}")
 
     def delete(self, op: Delete) -> int:
         if self.kind == "user":
@@ -285,12 +271,6 @@ class Work:
             index.mark_deleted(self.connection)
             self.record("delete", "preferences")
         return count
-
-    def record_append(self, number: int, seq: int) -> int:
-        """The entry of one message; its id."""
-        change = self.write(_APPENDED, (self.scope, self.id, number, seq, self.now)).lastrowid
-        assert change is not None
-        return change
 
     def record(self, kind: str, table: str, number: int | None = None, first: int = 0, last: int = 0) -> int:
         """An entry of the feed; its id."""

@@ -142,11 +142,7 @@ class Connections:
 
         Waits are short and random: with SQLite's own growing ones the latest of many processes starves.
         """
-        try:
-            self.writer.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error):
-                raise
+        if not self.begin_now():
             self._begin_patiently(self.writer)
 
     def begin_now(self) -> bool:

@@ -52,7 +52,7 @@ Decode = Callable[[sqlite3.Cursor], list[Message]]
 
 
 class NotShort(Exception):
-    """A read turned out to be long."""
+    """What was begun in an event loop's thread turned out to be long; nothing of it is kept."""
 
 
 def all_messages(rows: sqlite3.Cursor) -> list[Message]:

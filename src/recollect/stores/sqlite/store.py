@@ -110,8 +110,7 @@ class SQLiteStore(Store):
         return dump_time(self.driver.now())
 
     async def commit(self, partition: Partition, ops: Sequence[Op]) -> list[Result]:
-        if len(ops) > 1:
-            check_ops(ops, self.capabilities)
+        check_ops(ops, self.capabilities)
         commit = Commit(partition, ops)
         if self.driver.blocking:
             return self._writer.run_one(commit)

@@ -85,8 +85,7 @@ class Writer:
                 return later
             outcomes: list[Outcome] = [self._apply(connection, commit, short=True) for commit in commits]
         except BaseException as error:
-            if connection is not None and connection.in_transaction:
-                connection.execute("ROLLBACK")
+            _undo(connection)
             lock.release()
             if isinstance(error, Exception):
                 return later
@@ -98,8 +97,7 @@ class Writer:
             self._finish(connection)
             connection.execute("COMMIT")
         except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            _undo(connection)
             return [self._translated(error)] * len(outcomes)
         finally:
             self._connections.write_lock.release()
@@ -144,8 +142,7 @@ class Writer:
             self._finish(connection)
             connection.execute("COMMIT")
         except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            _undo(connection)
             if isinstance(error, sqlite3.Error):
                 raise connections.translate(error) from error
             raise
@@ -170,8 +167,7 @@ class Writer:
             self._finish(connection)
             connection.execute("COMMIT")
         except BaseException as error:
-            if connection is not None and connection.in_transaction:
-                connection.execute("ROLLBACK")
+            _undo(connection)
             shown = self._translated(error)
             for job in jobs:
                 job.outcomes = [shown] * len(job.commits)
@@ -205,6 +201,11 @@ class Writer:
                 outcomes.append(error)
             connection.execute("RELEASE one")
         return outcomes
+
+
+def _undo(connection: sqlite3.Connection | None) -> None:
+    if connection is not None and connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def _short(commits: Sequence[Commit]) -> bool:
