@@ -186,7 +186,7 @@ async def _embedded(base: Base, view: View, question: Question) -> Asked:
 
 async def _ranked(base: Base, view: View, question: Question, asked: Asked, **more: Any) -> list[Hit]:
     wanted = question.offset + question.limit
-    lookup = _words(question.text) < QUESTION_WORDS
+    lookup = _is_lookup(question.text)
     reach = wanted * FIRST_REACH if question.where or lookup else wanted
     while True:
         found: list[Ranked] = await base.driver.run(view.ask, partial(_search, base, question, asked, reach, more))
@@ -217,11 +217,8 @@ async def _ranked(base: Base, view: View, question: Question, asked: Asked, **mo
 def _search(
     base: Base, question: Question, asked: Asked, reach: int, more: dict[str, Any], index: PartitionIndex
 ) -> list[Ranked]:
-    from recollect.recall.ranking import search
-
     session, now = question.session_id, base.driver.now().timestamp()
-    return search(
-        index,
+    return index.search(
         question.text,
         limit=reach,
         now=now,
@@ -231,15 +228,14 @@ def _search(
         until=None if question.until is None else question.until.timestamp(),
         as_of=None if question.as_of is None else question.as_of.timestamp(),
         vector=asked.vector,
+        related=not _is_lookup(question.text),
         **more,
     )
 
 
 def _bare(text: str, index: PartitionIndex) -> str:
     """What of a question is for the embedder."""
-    from recollect.recall.ranking import bare
-
-    return bare(index, text)
+    return index.bare(text) or text
 
 
 async def _fetch(base: Base, ranked: Ranked) -> Message | None:
@@ -317,9 +313,10 @@ _OWN = frozenset({"lexical", "words", "vector"})
 """Parts of a score that a row has by itself."""
 
 
-def _words(text: str) -> int:
-    """About how many words a query has; scripts without spaces write one in two characters."""
-    return sum(max(1, len(word) // 2) if _WIDE.search(word) else 1 for word in text.split())
+def _is_lookup(text: str) -> bool:
+    """Whether a query has few words; scripts without spaces write one in about two characters."""
+    words = sum(max(1, len(word) // 2) if _WIDE.search(word) else 1 for word in text.split())
+    return words < QUESTION_WORDS
 
 
 _WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
