@@ -4,8 +4,10 @@ from recollect.blocking import Recollect, SessionHandle, UserHandle, UserPrefere
 from recollect.client import AsyncRecollect
 from recollect.connect import connect
 from recollect.core.context import Context, Dropped, Section
+from recollect.core.extractive import ExtractiveSummarizer
 from recollect.core.lines import LineError
 from recollect.core.records import UNSET, Unset, merge_patch
+from recollect.core.summarizer import Passage, Summarized, Summarizer, SummaryTask
 from recollect.core.tokens import TokenCounter, estimate_tokens, tiktoken_counter
 from recollect.core.transfer import ImportReport
 from recollect.errors import (
@@ -52,6 +54,7 @@ __all__ = [
     "Context",
     "CorruptRecord",
     "Dropped",
+    "ExtractiveSummarizer",
     "Hit",
     "ImportReport",
     "InvalidInput",
@@ -61,6 +64,7 @@ __all__ = [
     "NotFound",
     "Page",
     "Part",
+    "Passage",
     "Preferences",
     "Receipt",
     "Recollect",
@@ -70,7 +74,10 @@ __all__ = [
     "SessionHandle",
     "Stats",
     "Store",
+    "Summarized",
+    "Summarizer",
     "Summary",
+    "SummaryTask",
     "Swept",
     "TokenCounter",
     "Unavailable",

@@ -11,6 +11,8 @@ from recollect.client import DEFAULT_SCOPE, AsyncRecollect
 from recollect.core.context import Context
 from recollect.core.messages import MessageLike
 from recollect.core.records import UNSET, Unset
+from recollect.core.summaries import MAX_RECENT, SUMMARY_TOKENS
+from recollect.core.summarizer import Summarizer
 from recollect.core.tokens import TokenCounter
 from recollect.core.transfer import ImportReport, OnError, Progress
 from recollect.core.window import SystemRule
@@ -71,10 +73,11 @@ class Recollect:
         count_tokens: TokenCounter | None = None,
         ttl: float | None = None,
         sliding: bool = False,
+        summarizer: Summarizer | None = None,
         clock: Clock = utc_now,
     ) -> None:
         self._twin = object.__new__(AsyncRecollect)
-        self._twin._setup(store, scope, count_tokens, ttl, sliding, BlockingDriver(clock))
+        self._twin._setup(store, scope, count_tokens, ttl, sliding, summarizer, BlockingDriver(clock))
 
     @property
     @_as(AsyncRecollect.store.fget)  # type: ignore[attr-defined]
@@ -268,6 +271,17 @@ class SessionHandle:
         self, text: str, *, covers_seq: int, metadata: Mapping[str, JSON] | None = None, expect: int | None = None
     ) -> Summary:
         return drive(self._twin.save_summary(text, covers_seq=covers_seq, metadata=metadata, expect=expect))
+
+    @_as(AsyncSessionHandle.summarize)
+    def summarize(
+        self,
+        *,
+        max_recent: int = MAX_RECENT,
+        max_tokens: int | None = None,
+        length: int = SUMMARY_TOKENS,
+        force: bool = False,
+    ) -> Summary | None:
+        return drive(self._twin.summarize(max_recent=max_recent, max_tokens=max_tokens, length=length, force=force))
 
     @_as(AsyncSessionHandle.context)
     def context(self, query: str | None = None, *, max_tokens: int = 4000) -> Context:

@@ -14,6 +14,7 @@ from recollect.core.feed import follow
 from recollect.core.pages import page_of_sessions
 from recollect.core.search import search
 from recollect.core.statistics import total_stats
+from recollect.core.summarizer import Summarizer
 from recollect.core.tokens import TokenCounter
 from recollect.core.transfer import (
     ImportReport,
@@ -55,6 +56,7 @@ class AsyncRecollect:
     count_tokens: an exact token counter, ``text -> int``; the estimator by script when None.
     ttl: seconds that a new session lives; None for ever. A session's own ``ttl`` goes before it.
     sliding: whether each append begins a session's ``ttl`` anew.
+    summarizer: makes the summaries of `AsyncSessionHandle.summarize`; None for `ExtractiveSummarizer`, without a model.
     clock: gives the present instant, timezone-aware; all expiry is judged by it.
 
     Opens on first use or on ``async with``. Raises `ConfigError` for what cannot work as given.
@@ -68,11 +70,12 @@ class AsyncRecollect:
         count_tokens: TokenCounter | None = None,
         ttl: float | None = None,
         sliding: bool = False,
+        summarizer: Summarizer | None = None,
         clock: Clock = utc_now,
     ) -> None:
         from recollect.store.threads import AsyncDriver
 
-        self._setup(store, scope, count_tokens, ttl, sliding, AsyncDriver(clock))
+        self._setup(store, scope, count_tokens, ttl, sliding, summarizer, AsyncDriver(clock))
 
     def _setup(
         self,
@@ -81,13 +84,16 @@ class AsyncRecollect:
         count_tokens: TokenCounter | None,
         ttl: float | None,
         sliding: bool,
+        summarizer: Summarizer | None,
         driver: Driver,
     ) -> None:
         check_clock(driver.now)
         self._store = store if isinstance(store, Store) else connect(store)
         self._driver = driver
         self._defaults = SessionDefaults(ttl=check_ttl(ttl), sliding=check_flag(sliding, "sliding"))
-        self._base = Base(self._store, driver, scope=check_id(scope, "scope"), count=count_tokens)
+        self._base = Base(
+            self._store, driver, scope=check_id(scope, "scope"), count=count_tokens, summarizer=summarizer
+        )
         self._state = "new"
         self._opened = False
         self._parent: AsyncRecollect | None = None
@@ -107,7 +113,13 @@ class AsyncRecollect:
         """The same store seen by another tenant; it is opened and closed by this client."""
         twin = object.__new__(type(self))
         twin._store, twin._driver, twin._defaults = self._store, self._driver, self._defaults
-        twin._base = Base(self._store, self._driver, scope=check_id(scope, "scope"), count=self._base.given_count)
+        twin._base = Base(
+            self._store,
+            self._driver,
+            scope=check_id(scope, "scope"),
+            count=self._base.given_count,
+            summarizer=self._base.summarizer,
+        )
         twin._state, twin._parent, twin._opening = "child", self, None
         return twin
 

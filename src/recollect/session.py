@@ -23,6 +23,7 @@ from recollect.core.messages import MessageLike, many
 from recollect.core.pages import cut_page
 from recollect.core.records import UNSET, Unset
 from recollect.core.statistics import session_stats
+from recollect.core.summaries import MAX_RECENT, SUMMARY_TOKENS, Limits, summarize
 from recollect.core.window import SystemRule, window
 from recollect.errors import Conflict, InvalidInput
 from recollect.model import (
@@ -261,6 +262,39 @@ class AsyncSessionHandle:
         if self._user is not None:
             await self._own_header(base)
         return await records.save_summary(base, self._id, text, covers_seq=covers_seq, metadata=metadata, expect=expect)
+
+    async def summarize(
+        self,
+        *,
+        max_recent: int = MAX_RECENT,
+        max_tokens: int | None = None,
+        length: int = SUMMARY_TOKENS,
+        force: bool = False,
+    ) -> Summary | None:
+        """Fold what is due into the summary, with the client's summarizer; the messages stay as they are.
+
+        Due is what lies before the newest `max_recent` messages, when more than twice as many stand after the last
+        summary. System messages do not count and are not summarised: the context shows them as they are.
+
+        Parameters
+        ----------
+        max_recent: messages that are left out. max_tokens: a summary is also due when the messages after the last one
+            have more tokens than this; it leaves half of that. None for no such limit.
+        length: tokens of the summary at most. force: fold what lies before the newest `max_recent`, due or not.
+
+        Returns the summary as it then stands, None if there is none. Its ``covers_seq`` is the number of the last message
+        that it covers, and never parts a tool call from its result; its metadata says who made it and from which
+        messages. Of several callers at once one does the work, and the others wait for it.
+        Raises what the summarizer raises, with what was folded before that kept.
+        """
+        base = await self._memory._ready()
+        check_count(max_recent, "max_recent", least=0)
+        if max_tokens is not None:
+            check_count(max_tokens, "max_tokens", most=None)
+        limits = Limits(max_recent, max_tokens, check_count(length, "length", most=None), check_flag(force, "force"))
+        if await self._own_header(base) is None:
+            return None
+        return await summarize(base, self._id, base.summarizer, limits)
 
     async def context(self, query: str | None = None, *, max_tokens: int = 4000) -> Context:
         """What the model should see now, within `max_tokens`.

@@ -14,6 +14,7 @@ from recollect import (
     AsyncUserPreferences,
     Recollect,
     Store,
+    Summarizer,
 )
 from recollect.store.driver import Clock
 
@@ -32,6 +33,7 @@ class Opener(Protocol):
         count_tokens: Callable[[str], int] | None = ...,
         ttl: float | None = ...,
         sliding: bool = ...,
+        summarizer: Summarizer | None = ...,
         clock: Clock = ...,
     ) -> Recollect: ...
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar
 
 from recollect.core.messages import Intake, message_tokens
+from recollect.core.summarizer import Summarizer
+from recollect.core.summary_parts import shown
 from recollect.core.tokens import TokenCounter, estimate_tokens
 from recollect.errors import CorruptRecord, InvalidInput
 from recollect.model import Message, Preferences, Session, Summary
@@ -24,14 +26,24 @@ class Base:
     Parameters
     ----------
     scope: the tenant, part of every key. count: tokens of a text; the estimator by script when None.
+    summarizer: makes summaries; the extractive one when None.
     """
 
-    def __init__(self, store: Store, driver: Driver, *, scope: str, count: TokenCounter | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        driver: Driver,
+        *,
+        scope: str,
+        count: TokenCounter | None,
+        summarizer: Summarizer | None = None,
+    ) -> None:
         self.store = store
         self.driver = driver
         self.scope = scope
         self.count = estimate_tokens if count is None else _checked(count)
         self.given_count = count
+        self.summarizer = None if summarizer is None else _checked_summarizer(summarizer)
         self.intake = Intake(driver, self.count, store.capabilities.item_bytes)
 
     def session_partition(self, session_id: str) -> Partition:
@@ -56,6 +68,10 @@ class Base:
 
     async def summary(self, session_id: str) -> Summary | None:
         """The session's summary."""
+        return shown(await self.summary_row(session_id))
+
+    async def summary_row(self, session_id: str) -> Summary | None:
+        """The row of the session's summary, with the claim of whoever is making the next one."""
         return _expect(await self.store.get("summaries", (self.scope, session_id)), Summary)
 
     async def preferences(self, user_id: str) -> Preferences | None:
@@ -104,6 +120,15 @@ def _checked(count: TokenCounter) -> TokenCounter:
         return number
 
     return counted
+
+
+def _checked_summarizer(given: object) -> Summarizer:
+    if not isinstance(given, Summarizer):
+        raise InvalidInput(
+            f"a summarizer has a name, max_input_tokens and summarize; {type(given).__name__} has not",
+            field="summarizer",
+        )
+    return given
 
 
 def _expect(row: object, kind: type[T]) -> T | None:
