@@ -280,8 +280,11 @@ class SessionHandle:
         max_tokens: int | None = None,
         length: int = SUMMARY_TOKENS,
         force: bool = False,
+        wait: bool = True,
     ) -> Summary | None:
-        return drive(self._twin.summarize(max_recent=max_recent, max_tokens=max_tokens, length=length, force=force))
+        return drive(
+            self._twin.summarize(max_recent=max_recent, max_tokens=max_tokens, length=length, force=force, wait=wait)
+        )
 
     @_as(AsyncSessionHandle.context)
     def context(self, query: str | None = None, *, max_tokens: int = 4000) -> Context:

@@ -270,6 +270,7 @@ class AsyncSessionHandle:
         max_tokens: int | None = None,
         length: int = SUMMARY_TOKENS,
         force: bool = False,
+        wait: bool = True,
     ) -> Summary | None:
         """Fold what is due into the summary, with the client's summarizer; the messages stay as they are.
 
@@ -281,6 +282,7 @@ class AsyncSessionHandle:
         max_recent: messages that are left out. max_tokens: a summary is also due when the messages after the last one
             have more tokens than this; it leaves half of that. None for no such limit.
         length: tokens of the summary at most. force: fold what lies before the newest `max_recent`, due or not.
+        wait: whether to wait for another program that is at it; if not, the summary as it stands is returned.
 
         Returns the summary as it then stands, None if there is none. Its ``covers_seq`` is the number of the last message
         that it covers, and never parts a tool call from its result; its metadata says who made it and from which
@@ -291,10 +293,13 @@ class AsyncSessionHandle:
         check_count(max_recent, "max_recent", least=0)
         if max_tokens is not None:
             check_count(max_tokens, "max_tokens", most=None)
-        limits = Limits(max_recent, max_tokens, check_count(length, "length", most=None), check_flag(force, "force"))
+        check_count(length, "length", most=None)
+        check_flag(force, "force")
+        check_flag(wait, "wait")
+        limits = Limits(max_recent, max_tokens, length, force)
         if await self._own_header(base) is None:
             return None
-        return await summarize(base, self._id, base.summarizer, limits)
+        return await summarize(base, self._id, base.summarizer, limits, wait=wait)
 
     async def context(self, query: str | None = None, *, max_tokens: int = 4000) -> Context:
         """What the model should see now, within `max_tokens`.

@@ -373,7 +373,14 @@ def test_others_may_not(memory: Recollect) -> None:
     with pytest.raises(Conflict):
         memory.session("s", "eve").summarize()
     session = memory.session("s", "ann")
-    for wrong in ({"max_recent": -1}, {"max_recent": 1.5}, {"max_tokens": 0}, {"length": 0}, {"force": 1}):
+    for wrong in (
+        {"max_recent": -1},
+        {"max_recent": 1.5},
+        {"max_tokens": 0},
+        {"length": 0},
+        {"force": 1},
+        {"wait": None},
+    ):
         with pytest.raises(InvalidInput):
             session.summarize(**wrong)
     with pytest.raises(InvalidInput, match="summarize"):

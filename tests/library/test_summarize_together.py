@@ -123,6 +123,9 @@ def test_killed_at_work(tmp_path: Path) -> None:
         worker.send_signal(signal.SIGKILL)
         worker.communicate()
         assert session.summary() is None
+        begin = time.monotonic()
+        assert session.summarize(wait=False) is None
+        assert time.monotonic() - begin < 10
         assert "Summary" not in str(session.context().messages)
         assert session.tail(1)[0].seq == 50
     from datetime import UTC, datetime, timedelta

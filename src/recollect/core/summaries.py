@@ -59,12 +59,15 @@ class Limits(NamedTuple):
     force: bool
 
 
-async def summarize(base: Base, session_id: str, summarizer: Summarizer | None, limits: Limits) -> Summary | None:
+async def summarize(
+    base: Base, session_id: str, summarizer: Summarizer | None, limits: Limits, *, wait: bool
+) -> Summary | None:
     """Fold what is due into the session's summary; the summary as it then is, None if there is none.
 
     Parameters
     ----------
     summarizer: the extractive one, which needs no claim, when None.
+    wait: whether to wait for another program that has claimed the work.
     """
     lost, waited = 0, 0.0
     until: int | None = None
@@ -76,6 +79,8 @@ async def summarize(base: Base, session_id: str, summarizer: Summarizer | None, 
         if until is None or until <= covered:
             return shown(row)
         if row is not None and waited < CLAIM_SECONDS and _claimed(row, base.driver.now()):
+            if not wait:
+                return shown(row)
             pause = min(0.5, 0.01 * 2 ** min(lost, 10))
             await base.driver.sleep(pause)
             lost, waited, until = lost + 1, waited + pause, None
