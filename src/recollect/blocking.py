@@ -287,8 +287,10 @@ class SessionHandle:
         )
 
     @_as(AsyncSessionHandle.context)
-    def context(self, query: str | None = None, *, max_tokens: int = 4000) -> Context:
-        return drive(self._twin.context(query, max_tokens=max_tokens))
+    def context(
+        self, query: str | None = None, *, max_tokens: int = 4000, shares: Mapping[str, float] | None = None
+    ) -> Context:
+        return drive(self._twin.context(query, max_tokens=max_tokens, shares=shares))
 
     @_as(AsyncSessionHandle.stats)
     def stats(self, *, detail: bool = True) -> Stats:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from recollect.core import records
 from recollect.core.base import Base
+from recollect.core.budget import build_context
 from recollect.core.checks import (
     check_count,
     check_flag,
@@ -17,7 +18,7 @@ from recollect.core.checks import (
     check_ttl,
     refuse,
 )
-from recollect.core.context import Context, build_context
+from recollect.core.context import Context
 from recollect.core.cursors import read_cursor
 from recollect.core.messages import MessageLike, many
 from recollect.core.pages import cut_page
@@ -301,7 +302,9 @@ class AsyncSessionHandle:
             return None
         return await summarize(base, self._id, base.summarizer, limits, wait=wait)
 
-    async def context(self, query: str | None = None, *, max_tokens: int = 4000) -> Context:
+    async def context(
+        self, query: str | None = None, *, max_tokens: int = 4000, shares: Mapping[str, float] | None = None
+    ) -> Context:
         """What the model should see now, within `max_tokens`.
 
         A message whose metadata has ``"recall": false`` is never recalled from outside the window.
@@ -310,6 +313,9 @@ class AsyncSessionHandle:
         ----------
         query: what to recall for; the newest user message when None.
         max_tokens: the budget for everything together, by this client's counter.
+        shares: the largest part of the budget, 0 to 1, that a section may take: of ``instructions`` (0.5),
+            ``preferences`` (0.15), ``summary`` (0.25), ``recalled`` (0.25); for ``window`` (0.25) the part that the others
+            leave to it. Sections that are named here are filled first, in this order; 0 leaves one out.
 
         Raises `LimitExceeded` if the newest message alone is over it.
         """
@@ -319,7 +325,7 @@ class AsyncSessionHandle:
             check_text(query, "query") if isinstance(query, str) else refuse("query", query)
         header = await self._own_header(base)
         user = self._user or (header.user_id if header else None)
-        return await build_context(base, self._id, user, query=query, max_tokens=max_tokens)
+        return await build_context(base, self._id, user, query=query, max_tokens=max_tokens, shares=shares)
 
     async def stats(self, *, detail: bool = True) -> Stats:
         """Figures of this session. With `detail` every message is read, for roles, days and tokens."""

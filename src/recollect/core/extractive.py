@@ -146,10 +146,15 @@ def _choose(lines: Sequence[_Line], max_tokens: int, count: TokenCounter) -> lis
         days.add(line.day)
         return True
 
-    order = known.choose(scores, fits)
+    # Where all say the same nothing tells them apart, and one after the other is as good.
+    order = known.choose(scores, fits) or [i for i in _different(lines) if fits(i)]
     while order and count(_render([lines[index] for index in sorted(order)])) > max_tokens:
         order.pop()
     return [lines[index] for index in sorted(order)]
+
+
+def _different(lines: Sequence[_Line]) -> list[int]:
+    return list({line.said: index for index, line in reversed(list(enumerate(lines)))}.values())[::-1]
 
 
 def _render(lines: Sequence[_Line]) -> str:
