@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from msgspec import Struct, field
 
 from recollect.model import JSON, Hit, Message
+
+ALIKE_SHOWN = 4
+"""Lines of a table for what was left out of one section for one reason; the last stands for all that remains."""
 
 
 class Section(Struct, frozen=True, kw_only=True):
@@ -69,7 +74,12 @@ class Context(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         rows = [(s.name, str(s.tokens), str(s.count), s.why) for s in self.sections]
-        rows += [(f"- {d.section}: {' '.join(d.what.split())}", str(d.tokens), "", d.why) for d in self.dropped]
+        for (section, why), group in groupby(self.dropped, lambda one: (one.section, one.why)):
+            alike = list(group)
+            shown = alike if len(alike) <= ALIKE_SHOWN else alike[: ALIKE_SHOWN - 1]
+            rows += [(f"- {section}: {' '.join(one.what.split())}", str(one.tokens), "", why) for one in shown]
+            if rest := alike[len(shown) :]:
+                rows.append((f"- {section}: {len(rest)} more", str(sum(one.tokens for one in rest)), "", why))
         head = ("section", "tokens", "count", "why")
         widths = [max(len(row[i]) for row in [head, *rows]) for i in range(3)]
         lines = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in [head, *rows]]

@@ -11,7 +11,7 @@ from recollect.core.base import Base
 from recollect.core.context import Context, Dropped, Section
 from recollect.core.extractive import shorten
 from recollect.core.known import SUMMARY_HEADING, Key, Known, key_of, passage_line, preference_line, worth_recalling
-from recollect.core.messages import answers_of, message_tokens
+from recollect.core.messages import answers_of
 from recollect.core.window import Backwards, Unit, system_messages
 from recollect.errors import LimitExceeded
 from recollect.model import Hit, Message, Preferences, Summary
@@ -213,11 +213,9 @@ class Filling:
         recent = [message for unit in reversed(self._window) for message in unit.messages]
         asked = [] if self._asked is None else self._asked.messages
         messages = [message.to_provider() for message in self._instructions]
-        total = sum(message_tokens(message, self._base.count) for message in (*self._instructions, *asked, *recent))
         recalled = sorted(self._known.hits.values(), key=lambda hit: -hit.score)
         if text:
             messages.append({"role": "system", "content": text})
-            total += self._known.tokens
             self._note("recalled", 0, len(recalled), "share words with the question")
             for name, cost in self._known.costs(self._caps).items():
                 if name in self._sections:
@@ -230,7 +228,7 @@ class Filling:
             messages=messages,
             sections=[self._sections[name] for name in SECTIONS if name in self._sections],
             dropped=[*self._dropped, *self._refused.values()],
-            tokens=total,
+            tokens=self._spent + self._known.tokens,
             max_tokens=self._max,
             recalled=recalled,
             window=recent,

@@ -32,7 +32,7 @@ MAX_RECENT = 20
 SUMMARY_TOKENS = 800
 """The length of a summary, when nothing else is said: a fifth of the usual budget of a context."""
 
-SHORTEST = 60
+SHORTEST = 100
 """Tokens of a part, at least, where the length of the whole allows it."""
 
 CLAIM_SECONDS = 300.0

@@ -28,6 +28,9 @@ any language, and the names of who talks."""
 ALIKE = 0.9
 """Of a sentence that is so like one that was chosen already nothing new is learned."""
 
+LEAST = 0.03
+"""What is worth less than this part of the best is not taken, though there be room."""
+
 Vector = dict[int, float]
 
 
@@ -108,7 +111,8 @@ class Sentences:
         heap = [(-scores[index], index) for index, vector in enumerate(self.vectors) if vector]
         heapify(heap)
         chosen: list[int] = []
-        while heap:
+        least = LEAST * heap[0][0] if heap else 0.0
+        while heap and heap[0][0] < least:
             worth, best = heappop(heap)
             now = -scores[best] * (1.0 - likeness[best])
             if likeness[best] > ALIKE:
