@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,6 +40,11 @@ def talk(count: int, start: int = 0) -> Log:
     ]
 
 
+def said_in(text: str) -> list[str]:
+    """The lines of an extractive summary that are no days."""
+    return [line for line in text.splitlines() if not re.fullmatch(r"\d{4}-\d\d-\d\d", line)]
+
+
 def check(session: SessionHandle, summary: Summary, *, length: int = 800, count: Any = None) -> list[Message]:
     """What holds of every summary; the whole log."""
     log = list(session.read(limit=10_000))
@@ -54,6 +60,14 @@ def check(session: SessionHandle, summary: Summary, *, length: int = 800, count:
     after = [m for m in log if m.seq > summary.covers_seq]
     assert unpaired(after) <= unpaired(log), "a result is behind the summary and its call is not"
     numbers = {m.seq for m in log}
+    texts = {m.seq: " ".join(m.text.split()) for m in log}
+    at = 0
+    for part in parts if summary.metadata["by"] == "extractive" else ():
+        own = summary.text[at : at + part["characters"]]
+        at += len(own) + 1
+        for line, seq in zip(said_in(own), part["sources"], strict=True) if part["sources"] else ():
+            said = line.partition(": ")[2]
+            assert said in texts[seq] or "…" in said or said.startswith("[calls "), (line, seq)
     assert set(summary.metadata["sources"]) <= {seq for seq in numbers if seq <= summary.covers_seq}
     return log
 
@@ -248,6 +262,21 @@ def test_the_summarizer_gets_what_it_needs(opener: Opener) -> None:
     assert model.tasks[2].known == "Part 1.\nPart 2."
     assert not model.tasks[0].condenses
     assert summary.text.splitlines() == [f"Part {i}." for i in range(1, len(model.tasks) + 1)]
+
+
+def test_what_cannot_be_parted_is_clipped(opener: Opener) -> None:
+    """A stretch that has to stay together, and a summary that somebody else has stored, are not more than can be read."""
+    model = Scripted("Part.", max_input_tokens=500)
+    session = opener(summarizer=model).session("s")
+    ids = [f"c{i}" for i in range(60)]
+    results = [{**openai_result(one), "content": "It says a lot. " * 30} for one in ids]
+    session.append([say("Go."), openai_call(*ids), *results, *talk(60)])
+    session.save_summary("All of it, told at length. " * 5000, covers_seq=1)
+    summary = session.summarize(max_recent=40)
+    assert summary is not None
+    check(session, summary)
+    assert all(sum(task.count(one.text) for one in task.passages) <= 500 for task in model.tasks)
+    assert all(task.count(task.known) <= 500 for task in model.tasks)
 
 
 def test_the_summary_of_somebody_else_is_taken_up(opener: Opener) -> None:

@@ -150,7 +150,7 @@ def passage_of(message: Message) -> Passage | None:
         return None
     return Passage(
         text=text,
-        speaker=message.name or message.role,
+        speaker=" ".join((message.name or "").split()) or message.role,
         at=message.created_at,
         first_seq=message.seq,
         last_seq=message.seq,

@@ -17,8 +17,10 @@ from datetime import datetime, timedelta
 from inspect import isawaitable, iscoroutinefunction
 from typing import Any, NamedTuple
 
+from msgspec import structs
+
 from recollect.core.base import Base
-from recollect.core.blocks import Block, border, next_block
+from recollect.core.blocks import Block, border, clip, next_block
 from recollect.core.extractive import ExtractiveSummarizer, cut
 from recollect.core.summarizer import Passage, Summarized, Summarizer, SummaryTask
 from recollect.core.summary_parts import CLAIM, Part, metadata_of, parts_of, shown, text_of
@@ -37,6 +39,9 @@ SHORTEST = 100
 
 CLAIM_SECONDS = 300.0
 """How long a claim holds. A program that dies leaves it behind; a model that takes longer may be asked twice."""
+
+SHORTEST_PASSAGE = 80
+"""Characters that are left of a passage, at least, when many have to be clipped."""
 
 ATTEMPTS = 200
 
@@ -206,10 +211,11 @@ class _Asking:
 
     async def for_text(self, passages: Sequence[Passage], known: str, size: int) -> tuple[str, list[int]]:
         """A text of so many tokens at most, and its sources."""
+        most = max(1, self._summarizer.max_input_tokens)
         task = SummaryTask(
             session_id=self._session_id,
-            passages=list(passages),
-            known=known,
+            passages=self._readable(passages, most),
+            known=cut(known, most, self._base.count),
             max_tokens=size,
             count=self._base.count,
         )
@@ -224,6 +230,17 @@ class _Asking:
         if not text:
             raise Unavailable(f"the summarizer {self._summarizer.name!r} gave an empty text")
         return cut(text, size, self._base.count), [seq for seq in sources if type(seq) is int]
+
+    def _readable(self, passages: Sequence[Passage], most: int) -> list[Passage]:
+        """The passages, clipped where they are too long together: messages that cannot be parted, a text of somebody else."""
+        found = list(passages)
+        size = max(len(passage.text) for passage in found)
+        while (over := sum(self._base.count(passage.text) for passage in found) - most) > 0 and size > SHORTEST_PASSAGE:
+            size = max(SHORTEST_PASSAGE, size // 2)
+            found = [structs.replace(passage, text=clip(passage.text, size)) for passage in found]
+        while over > 0 and len(found) > 1:
+            over -= self._base.count(found.pop(len(found) // 2).text)
+        return found
 
     async def _call(self, task: SummaryTask) -> Any:
         call = self._summarizer.summarize

@@ -56,7 +56,7 @@ class Summarized(Struct, frozen=True, kw_only=True):
 
     Parameters
     ----------
-    text: the summary. sources: the numbers of the messages that it comes from, where they are known.
+    text: the summary. sources: the numbers of the messages that it comes from, where they are known; in any order.
     """
 
     text: str

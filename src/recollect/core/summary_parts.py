@@ -3,7 +3,7 @@
 The text of a summary is that of its parts, one below the other. What a part stands for is in the summary's metadata::
 
     {"by": "extractive", "sources": [3, 9, 41],
-     "parts": [{"from": 1, "to": 40, "level": 1, "characters": 310, "sources": [3, 9]}, ...]}
+     "parts": [{"from": 1, "to": 40, "level": 1, "characters": 310, "sources": [3, 9, 9]}, ...]}
 
 A summary that somebody else has stored is one part.
 """
@@ -30,7 +30,7 @@ class Part(Struct, frozen=True, kw_only=True):
     Parameters
     ----------
     level: 0 for a summary of messages, else one more than that of the summaries it was made of.
-    sources: the messages that its sentences come from, where they are known.
+    sources: the messages that its sentences come from, where they are known; from `ExtractiveSummarizer` one for each line.
     """
 
     text: str
@@ -96,7 +96,7 @@ def metadata_of(parts: Sequence[Part], by: str, before: dict[str, JSON]) -> dict
         for part in parts
     ]
     kept = {key: value for key, value in before.items() if key not in _OURS}
-    return {**kept, "by": by, "sources": sorted({seq for part in parts for seq in part.sources}), "parts": rows}
+    return {**kept, "by": by, "sources": sorted({seq for part in parts for seq in part.sources if seq}), "parts": rows}
 
 
 def shown(row: Summary | None) -> Summary | None:

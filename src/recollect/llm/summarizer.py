@@ -47,7 +47,7 @@ class ModelSummarizer:
     """
 
     def __init__(
-        self, model: ChatModel | Callable[[], ChatModel], *, max_input_tokens: int = 3000, timeout: float = 180.0
+        self, model: ChatModel | Callable[[], ChatModel], *, max_input_tokens: int = 3000, timeout: float = 120.0
     ) -> None:
         if isinstance(model, ChatModel):
             self._shared: ChatModel | None = model
@@ -126,7 +126,7 @@ def openai_summarizer(
     base_url: str | None = None,
     api_key: str | None = None,
     max_input_tokens: int = 3000,
-    timeout: float = 180.0,
+    timeout: float = 120.0,
 ) -> ModelSummarizer:
     """A summarizer over any OpenAI-compatible endpoint, for either client; parameters as those of `OpenAIChatModel`.
 

@@ -28,8 +28,11 @@ any language, and the names of who talks."""
 ALIKE = 0.9
 """Of a sentence that is so like one that was chosen already nothing new is learned."""
 
-LEAST = 0.03
+LEAST = 0.003
 """What is worth less than this part of the best is not taken, though there be room."""
+
+ALONE = 1e-9
+"""A sentence that is like no other; what is over this is no rounding."""
 
 Vector = dict[int, float]
 
@@ -71,7 +74,7 @@ class Sentences:
             self.vectors.append({number: weight / norm for number, weight in raw.items()} if norm else {})
 
     def central(self, weights: Sequence[float]) -> list[float]:
-        """How central each sentence is; 1 is the mean.
+        """How central each sentence is: about 1 in the middle, 0.15 where it is like no other.
 
         Parameters
         ----------
@@ -82,18 +85,21 @@ class Sentences:
         start = [weight / count for weight in weights]
         rank = list(start)
         for _ in range(STEPS):
-            spread = self._times([value / out if out else 0.0 for value, out in zip(rank, pull, strict=True)])
+            spread = self._times([value / out if out > ALONE else 0.0 for value, out in zip(rank, pull, strict=True)])
             rank = [(1 - DAMPING) * begin + DAMPING * got for begin, got in zip(start, spread, strict=True)]
         return [value * count for value in rank]
 
     def _times(self, values: Sequence[float]) -> list[float]:
-        """The matrix of similarities times a column."""
+        """The matrix of similarities, without those of each to itself, times a column."""
         terms = [0.0] * self._size
         for vector, value in zip(self.vectors, values, strict=True):
             if value:
                 for number, weight in vector.items():
                     terms[number] += weight * value
-        return [sum([weight * terms[number] for number, weight in vector.items()]) for vector in self.vectors]
+        return [
+            sum([weight * terms[number] for number, weight in vector.items()]) - (value if vector else 0.0)
+            for vector, value in zip(self.vectors, values, strict=True)
+        ]
 
     def choose(self, scores: Sequence[float], fits: Callable[[int], bool]) -> list[int]:
         """Sentences by score and novelty, the best first.

@@ -7,10 +7,15 @@ import re
 LONGEST = 400
 """Characters. A longer stretch without an end (a list, code, a transcript) is cut at a clause, else at a blank."""
 
-# An end: a line's; a full stop, with what closes behind it, before white space; one of East Asia's, anywhere.
-_END = re.compile(r"""\n+|(?:[.!?…]+["'”’)\]»]*)(?=\s)|[。！？｡]+["'”’」』）)]*""")
+_WIDE = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
+_CLOSING = "\"'”’\\])»」』）"
+# An end: a line's; marks with what closes behind them, before white space or between Han, kana and Hangul; marks of East
+# Asia anywhere. A run of marks is looked at from its first only: else a long one takes the square of its length.
+_END = re.compile(
+    rf"\n+|(?<![.!?…])[.!?…]++[{_CLOSING}]*+(?=\s)|(?<=[{_WIDE}])[.!?]++(?=[{_WIDE}])|[。！？｡]+[{_CLOSING}]*"
+)
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(\[\"'])(?:[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|Sr|Jr|St|Mt|vs|etc|No|Fig|approx|[Ee]\.g|[Ii]\.e|[AaPp]\.m|U\.S)\.$"
+    r"(?:^|[\s(\[\"'])(?:[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|Sr|Jr|St|Mt|vs|etc|Fig|approx|[Ee]\.g|[Ii]\.e|[AaPp]\.m|U\.S)\.$"
 )
 _CLAUSE = re.compile(r"[;,:、，；：]")
 
@@ -30,18 +35,19 @@ def sentences(text: str) -> list[str]:
 
 def _add(found: list[str], piece: str) -> None:
     piece = " ".join(piece.split())
-    while len(piece) > LONGEST:
-        at = _cut(piece)
-        found.append(piece[:at].rstrip())
-        piece = piece[at:].lstrip()
-    if piece:
-        found.append(piece)
+    start = 0
+    while len(piece) - start > LONGEST:
+        end = _cut(piece, start)
+        found.append(piece[start:end].rstrip())
+        start = end + (piece[end] == " ")
+    if start < len(piece):
+        found.append(piece[start:])
 
 
-def _cut(piece: str) -> int:
+def _cut(piece: str, start: int) -> int:
     """Where to cut a piece that is too long: behind its last clause, at its last blank, or anywhere."""
-    clauses = [clause.end() for clause in _CLAUSE.finditer(piece, LONGEST // 2, LONGEST)]
+    clauses = [clause.end() for clause in _CLAUSE.finditer(piece, start + LONGEST // 2, start + LONGEST)]
     if clauses:
         return clauses[-1]
-    blank = piece.rfind(" ", LONGEST // 2, LONGEST)
-    return blank if blank > 0 else LONGEST
+    blank = piece.rfind(" ", start + LONGEST // 2, start + LONGEST)
+    return blank if blank > 0 else start + LONGEST
