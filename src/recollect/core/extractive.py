@@ -33,6 +33,8 @@ EARLIER = 1.5
 LONGEST_TOKEN = 40
 """Characters. There are longer ones; a text that needs this much room for a token is no loss when it is cut."""
 
+LONGEST_TEXT = 100_000
+
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _ADDRESSED = re.compile(r"\b[Yy]ou(?:r|rs|'re|’re|'ve|’ve|'ll|’ll)?\b|당신|너는|네가|あなた|[你您]")
 _QUESTION = re.compile(r"[?？]\W*$|(?:까요|나요|니|ですか|ますか|吗|嗎|呢)[.。]?$")
@@ -73,10 +75,13 @@ class ExtractiveSummarizer:
 
 
 def shorten(text: str, max_tokens: int, count: TokenCounter) -> str:
-    """A text within a length: its sentences that say most, whole and in order; empty where not one fits."""
+    """A text within a length: its sentences that say most, whole and in order; empty where not one fits.
+
+    Of a text over `LONGEST_TEXT` characters only so many are looked at.
+    """
     if count(text) <= max_tokens:
         return text
-    lines = _lines(Passage(text=text, first_seq=0, last_seq=0))
+    lines = _lines(Passage(text=text[:LONGEST_TEXT], first_seq=0, last_seq=0))
     return _render(_choose(lines, max_tokens, count))
 
 
