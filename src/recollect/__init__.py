@@ -4,9 +4,11 @@ from recollect.blocking import NamespaceHandle, Recollect, SessionHandle, UserHa
 from recollect.client import AsyncRecollect
 from recollect.connect import connect
 from recollect.core.context import Context, Dropped, Section
+from recollect.core.extractive import ExtractiveSummarizer
 from recollect.core.lines import LineError
 from recollect.core.records import UNSET, Unset, merge_patch
 from recollect.core.reindex import Reindexed
+from recollect.core.summarizer import Passage, Summarized, Summarizer, SummaryTask
 from recollect.core.tokens import TokenCounter, estimate_tokens, tiktoken_counter
 from recollect.core.transfer import ImportReport
 from recollect.errors import (
@@ -61,6 +63,7 @@ __all__ = [
     "Document",
     "Dropped",
     "Embedder",
+    "ExtractiveSummarizer",
     "Hit",
     "ImportReport",
     "InvalidInput",
@@ -74,6 +77,7 @@ __all__ = [
     "OpenAIEmbedder",
     "Page",
     "Part",
+    "Passage",
     "Preferences",
     "Receipt",
     "Recollect",
@@ -84,7 +88,10 @@ __all__ = [
     "SessionHandle",
     "Stats",
     "Store",
+    "Summarized",
+    "Summarizer",
     "Summary",
+    "SummaryTask",
     "Swept",
     "TokenCounter",
     "Unavailable",

@@ -15,6 +15,8 @@ from recollect.core.messages import MessageLike
 from recollect.core.records import UNSET, Unset
 from recollect.core.reindex import Progress as ReindexProgress
 from recollect.core.reindex import Reindexed
+from recollect.core.summaries import MAX_RECENT, SUMMARY_TOKENS
+from recollect.core.summarizer import Summarizer
 from recollect.core.tokens import TokenCounter
 from recollect.core.transfer import ImportReport, OnError, Progress
 from recollect.core.window import SystemRule
@@ -79,11 +81,12 @@ class Recollect:
         count_tokens: TokenCounter | None = None,
         ttl: float | None = None,
         sliding: bool = False,
+        summarizer: Summarizer | None = None,
         clock: Clock = utc_now,
         embedder: Embedder | None = None,
     ) -> None:
         self._twin = object.__new__(AsyncRecollect)
-        self._twin._setup(store, scope, count_tokens, ttl, sliding, BlockingDriver(clock), embedder)
+        self._twin._setup(store, scope, count_tokens, ttl, sliding, summarizer, BlockingDriver(clock), embedder)
 
     @property
     @_as(AsyncRecollect.store.fget)  # type: ignore[attr-defined]
@@ -304,15 +307,30 @@ class SessionHandle:
     ) -> Summary:
         return drive(self._twin.save_summary(text, covers_seq=covers_seq, metadata=metadata, expect=expect))
 
+    @_as(AsyncSessionHandle.summarize)
+    def summarize(
+        self,
+        *,
+        max_recent: int = MAX_RECENT,
+        max_tokens: int | None = None,
+        length: int = SUMMARY_TOKENS,
+        force: bool = False,
+        wait: bool = True,
+    ) -> Summary | None:
+        return drive(
+            self._twin.summarize(max_recent=max_recent, max_tokens=max_tokens, length=length, force=force, wait=wait)
+        )
+
     @_as(AsyncSessionHandle.context)
     def context(
         self,
         query: str | None = None,
         *,
         max_tokens: int = 4000,
+        shares: Mapping[str, float] | None = None,
         namespaces: Iterable[Sequence[str]] = (),
     ) -> Context:
-        return drive(self._twin.context(query, max_tokens=max_tokens, namespaces=namespaces))
+        return drive(self._twin.context(query, max_tokens=max_tokens, shares=shares, namespaces=namespaces))
 
     @_as(AsyncSessionHandle.stats)
     def stats(self, *, detail: bool = True) -> Stats:

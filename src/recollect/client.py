@@ -17,6 +17,7 @@ from recollect.core.recall import recall
 from recollect.core.reindex import Progress as ReindexProgress
 from recollect.core.reindex import Reindexed, check_index, reindex
 from recollect.core.statistics import total_stats
+from recollect.core.summarizer import Summarizer
 from recollect.core.tokens import TokenCounter
 from recollect.core.transfer import (
     ImportReport,
@@ -60,6 +61,7 @@ class AsyncRecollect:
     count_tokens: an exact token counter, ``text -> int``; the estimator by script when None.
     ttl: seconds that a new session lives; None for ever. A session's own ``ttl`` goes before it.
     sliding: whether each append begins a session's ``ttl`` anew.
+    summarizer: makes the summaries of `AsyncSessionHandle.summarize`; None for `ExtractiveSummarizer`, without a model.
     clock: gives the present instant, timezone-aware; all expiry is judged by it.
     embedder: makes vectors of texts, by which `recall` and `search` find what was said in other words too; without one
         they go by words, which needs no model.
@@ -75,12 +77,13 @@ class AsyncRecollect:
         count_tokens: TokenCounter | None = None,
         ttl: float | None = None,
         sliding: bool = False,
+        summarizer: Summarizer | None = None,
         clock: Clock = utc_now,
         embedder: Embedder | None = None,
     ) -> None:
         from recollect.store.threads import AsyncDriver
 
-        self._setup(store, scope, count_tokens, ttl, sliding, AsyncDriver(clock), embedder)
+        self._setup(store, scope, count_tokens, ttl, sliding, summarizer, AsyncDriver(clock), embedder)
 
     def _setup(
         self,
@@ -89,6 +92,7 @@ class AsyncRecollect:
         count_tokens: TokenCounter | None,
         ttl: float | None,
         sliding: bool,
+        summarizer: Summarizer | None,
         driver: Driver,
         embedder: Embedder | None,
     ) -> None:
@@ -101,6 +105,7 @@ class AsyncRecollect:
             driver,
             tenant=check_id(scope, "scope"),
             count=count_tokens,
+            summarizer=summarizer,
             embedder=_checked_embedder(embedder),
         )
         self._state = "new"

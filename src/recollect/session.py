@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from recollect.core import records
 from recollect.core.areas import check_path
 from recollect.core.base import Base
+from recollect.core.budget import build_context
 from recollect.core.checks import (
     check_count,
     check_flag,
@@ -18,12 +19,13 @@ from recollect.core.checks import (
     check_ttl,
     refuse,
 )
-from recollect.core.context import Context, build_context
+from recollect.core.context import Context
 from recollect.core.cursors import read_cursor
 from recollect.core.messages import MessageLike, many
 from recollect.core.pages import cut_page
 from recollect.core.records import UNSET, Unset
 from recollect.core.statistics import session_stats
+from recollect.core.summaries import MAX_RECENT, SUMMARY_TOKENS, Limits, summarize
 from recollect.core.window import SystemRule, window
 from recollect.errors import Conflict, InvalidInput
 from recollect.model import (
@@ -263,11 +265,50 @@ class AsyncSessionHandle:
             await self._own_header(base)
         return await records.save_summary(base, self._id, text, covers_seq=covers_seq, metadata=metadata, expect=expect)
 
+    async def summarize(
+        self,
+        *,
+        max_recent: int = MAX_RECENT,
+        max_tokens: int | None = None,
+        length: int = SUMMARY_TOKENS,
+        force: bool = False,
+        wait: bool = True,
+    ) -> Summary | None:
+        """Fold what is due into the summary, with the client's summarizer; the messages stay as they are.
+
+        Due is what lies before the newest `max_recent` messages, when more than twice as many stand after the last
+        summary. System messages do not count and are not summarised: the context shows them as they are.
+
+        Parameters
+        ----------
+        max_recent: messages that are left out. max_tokens: a summary is also due when the messages after the last one
+            have more tokens than this; it leaves half of that. None for no such limit.
+        length: tokens of the summary at most. force: fold what lies before the newest `max_recent`, due or not.
+        wait: whether to wait for another program that is at it; if not, the summary as it stands is returned.
+
+        Returns the summary as it then stands, None if there is none. Its ``covers_seq`` is the number of the last message
+        that it covers, and never parts a tool call from its result; its metadata says who made it and from which
+        messages. Of several callers at once one does the work, and the others wait for it.
+        Raises what the summarizer raises, with what was folded before that kept.
+        """
+        base = await self._memory._ready()
+        check_count(max_recent, "max_recent", least=0)
+        if max_tokens is not None:
+            check_count(max_tokens, "max_tokens", most=None)
+        check_count(length, "length", most=None)
+        check_flag(force, "force")
+        check_flag(wait, "wait")
+        limits = Limits(max_recent, max_tokens, length, force)
+        if await self._own_header(base) is None:
+            return None
+        return await summarize(base, self._id, base.summarizer, limits, wait=wait)
+
     async def context(
         self,
         query: str | None = None,
         *,
         max_tokens: int = 4000,
+        shares: Mapping[str, float] | None = None,
         namespaces: Iterable[Sequence[str]] = (),
     ) -> Context:
         """What the model should see now, within `max_tokens`.
@@ -278,6 +319,9 @@ class AsyncSessionHandle:
         ----------
         query: what to recall for; the newest user message when None.
         max_tokens: the budget for everything together, by this client's counter.
+        shares: the largest part of the budget, 0 to 1, that a section may take: of ``instructions`` (0.5),
+            ``preferences`` (0.15), ``summary`` (0.25), ``recalled`` (0.25); for ``window`` (0.25) the part that the others
+            leave to it. Sections that are named here are filled first, in this order; 0 leaves one out.
         namespaces: recall from the memories and documents under these paths too.
 
         Raises `LimitExceeded` if the newest message alone is over it.
@@ -294,6 +338,7 @@ class AsyncSessionHandle:
             user,
             query=query,
             max_tokens=max_tokens,
+            shares=shares,
             namespaces=[check_path(tuple(path)) for path in namespaces],
         )
 

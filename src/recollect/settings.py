@@ -68,6 +68,17 @@ class Settings(BaseSettings):
     )
     sliding: bool = Field(default=False, description="Whether each message begins a session's ttl anew.")
     max_context_tokens: int = Field(default=4000, ge=1, description="The budget of the context of a reply.")
+    summarizer: Literal["auto", "extractive", "off"] = Field(
+        default="auto",
+        description="Who summarises long sessions: auto is the chat model where one is set; off is nobody.",
+    )
+    summary_max_recent: int = Field(
+        default=20, ge=1, description="Messages that a summary leaves out; twice as many make one due."
+    )
+    summary_max_tokens: int | None = Field(
+        default=None, ge=1, description="Tokens of messages that make one due; max_context_tokens when not set."
+    )
+    summary_length: int = Field(default=800, ge=20, description="Tokens of a summary at most.")
     max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, description="The largest request body.")
     requests_per_minute: int = Field(
         default=600_000, ge=0, description="For each key, or address without keys; 0 is no limit."
@@ -89,7 +100,7 @@ class Settings(BaseSettings):
     def _read_keys(cls, given: object) -> tuple[ApiKey, ...]:
         return _keys(given)
 
-    @field_validator("log_level", "log_format", mode="before")
+    @field_validator("log_level", "log_format", "summarizer", mode="before")
     @classmethod
     def _lower(cls, given: object) -> object:
         return given.lower() if isinstance(given, str) else given

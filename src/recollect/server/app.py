@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from recollect import AsyncRecollect, RecollectError, __version__
-from recollect.llm import ChatModel, from_settings
+from recollect.llm import ChatModel, ModelSummarizer, from_settings
 from recollect.server import openapi, problems
 from recollect.server.direct import Shortcut
 from recollect.server.edge import Edge, LastResort
@@ -39,10 +39,6 @@ def create_app(
     """
     settings = settings or load_settings()
     own_memory, own_model = memory is None, model is None
-    if memory is None:
-        memory = AsyncRecollect(
-            settings.url, ttl=settings.ttl, sliding=settings.sliding, embedder=embedder_of(settings)
-        )
     if model is None:
         key = settings.llm_api_key
         model = from_settings(
@@ -51,16 +47,26 @@ def create_app(
             None if key is None else key.get_secret_value(),
             timeout=settings.llm_timeout,
         )
+    if memory is None:
+        memory = AsyncRecollect(
+            settings.url,
+            ttl=settings.ttl,
+            sliding=settings.sliding,
+            summarizer=_summarizer(settings, model),
+            embedder=embedder_of(settings),
+        )
     server = Server(settings, memory, model, Metrics(), make_logger(settings))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await server.memory.open()
+        server.summaries.start()
         sweeping = asyncio.create_task(_sweep(server))
         try:
             yield
         finally:
             server.stopping.set()
+            await server.summaries.stop()
             sweeping.cancel()
             await asyncio.wait([sweeping])
             await server.settle()
@@ -111,6 +117,13 @@ class _App(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """The layers, the outermost first."""
         return Edge(Gate(Shortcut(super().build_middleware_stack(), self.routes), self._server), self._server)
+
+
+def _summarizer(settings: Settings, model: ChatModel | None) -> ModelSummarizer | None:
+    """The chat model as a summarizer, with room in its window for the prompt and the answer; None without one."""
+    if model is None or settings.summarizer != "auto":
+        return None
+    return ModelSummarizer(model, max_input_tokens=max(500, settings.max_context_tokens * 3 // 4))
 
 
 async def _sweep(server: Server) -> None:

@@ -38,10 +38,18 @@ class Metrics:
         self.turns = Counter(
             "recollect_chat_turns", "Turns of conversation by how they ended.", ("outcome",), registry=registry
         )
+        self.summaries = Counter(
+            "recollect_summaries",
+            "Summaries made in the background, and failed tries.",
+            ("outcome",),
+            registry=registry,
+        )
         self.store_up = Gauge("recollect_store_up", "Whether the store answered when last asked.", registry=registry)
         Info("recollect", "This server.", registry=registry).info({"version": __version__})
         for outcome in ("answered", "failed", "left", "refused"):
             self.turns.labels(outcome)
+        for outcome in ("made", "failed"):
+            self.summaries.labels(outcome)
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:

@@ -134,6 +134,16 @@ class SummaryIn(_Form):
     expect: int | None = Field(None, ge=0, description="The version that must be stored (0: none), else 409.")
 
 
+class SummarizeIn(_Form):
+    """That a summary is to be made now. Every field may be left out, and so may the body."""
+
+    max_recent: int | None = Field(
+        None, ge=0, description="Messages that it leaves out; the server's own if not given."
+    )
+    length: int | None = Field(None, ge=1, description="Tokens of the summary at most; the server's own if not given.")
+    force: bool = Field(True, description="Whether it is made also when it is not due yet.")
+
+
 class SummaryOut(_Out):
     """The stored summary."""
 

@@ -56,8 +56,11 @@ async def append(request: Request) -> Response:
     """
     query = read_query(request, _Append)
     body = await read_json(request)
-    stored = await memory_of(request).session(request.path_params["session_id"], query.user_id).append(body)
-    server_of(request.scope).metrics.messages.inc(stored.written)
+    memory, server = memory_of(request), server_of(request.scope)
+    stored = await memory.session(request.path_params["session_id"], query.user_id).append(body)
+    server.metrics.messages.inc(stored.written)
+    if stored.written:
+        server.summaries.grown(memory, request.path_params["session_id"], stored[-1].seq)
     answer = [outgoing(message) for message in stored]
     return reply(answer if isinstance(body, list) else answer[0], 201 if stored.written else 200)
 
