@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Literal
 
 from recollect.errors import InvalidInput, NotFound, RecollectError, Unsupported
 from recollect.model import Change, Swept
-from recollect.store import Candidate, Capabilities, Commit, Driver, Filter, Op, Partition, Result, Store
+from recollect.store import Candidate, Capabilities, Commit, Driver, Filter, LogText, Op, Partition, Result, Store
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key, Row, check_ops
 from recollect.stores._sql import CHANGE_COLUMNS, change_of
-from recollect.stores.sqlite import index, reads
+from recollect.stores.sqlite import encoded, index, reads
 from recollect.stores.sqlite.changes import Changes, remove_messages, remove_session
 from recollect.stores.sqlite.connections import Connections
 from recollect.stores.sqlite.schema import script
@@ -22,6 +22,8 @@ SWEEP_SESSIONS = 50
 SWEEP_ROWS = 2000
 """A sweep works in small transactions, so that appends come in between."""
 
+NOT_PLAIN = 4096
+"""Sessions remembered as ones whose pages SQLite does not encode, so that it is not tried again."""
 
 _FEED_BOUNDS = """
 SELECT coalesce((SELECT max(id) FROM recollect_changes), 0),
@@ -84,7 +86,13 @@ class SQLiteStore(Store):
         self._in_place = not driver.blocking and self._connections.path is not None
         self._writer = Writer(self._connections, Changes(driver))
         self._write = driver.batched(self._writer.begin)
-        await driver.run(self._connections.open)
+        self._not_plain: set[Key] = set()
+        await driver.run(self._open)
+
+    def _open(self) -> None:
+        self._connections.open()
+        with self._connections.reading() as connection:
+            self._encodes = encoded.is_exact(connection)
 
     async def create_tables(self, driver: Driver) -> list[str]:
         missing = await self.check_tables(driver)
@@ -168,6 +176,29 @@ class SQLiteStore(Store):
     ) -> list[Any]:
         with self._connections.reading() as connection:
             return reads.query(connection, path, hash, after, before, since, until, limit, reverse, self._now(), decode)
+
+    async def query_json(
+        self, hash: Key, *, after: Key | None = None, before: Key | None = None, limit: int, reverse: bool = False
+    ) -> LogText | None:
+        if not self._encodes or limit < encoded.LEAST or hash in self._not_plain:
+            return None
+        if self._in_place:
+            try:
+                return self._query_json(hash, after, before, limit, reverse, True)
+            except reads.NotShort:
+                pass
+        return await self.driver.run(self._query_json, hash, after, before, limit, reverse, False)
+
+    def _query_json(
+        self, hash: Key, after: Key | None, before: Key | None, limit: int, reverse: bool, short: bool
+    ) -> LogText | None:
+        with self._connections.reading() as connection:
+            found = encoded.log_text(connection, hash, after, before, limit, reverse, self._now(), short)
+        if found is None:
+            if len(self._not_plain) >= NOT_PLAIN:
+                self._not_plain.clear()
+            self._not_plain.add(hash)
+        return found
 
     async def search(
         self,
