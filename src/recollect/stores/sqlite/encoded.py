@@ -88,6 +88,8 @@ def log_text(
         "now": now,
     }
     row = _read(connection, _DOWN if reverse else _UP, values, short)
+    if row is None:
+        return None
     last, owner, count, rare, roles, contents, ids, times, tokens, metadata = row
     if not count or rare:
         return None
@@ -116,21 +118,23 @@ def log_text(
 _Row = tuple[int, str | None, int, int, str, str, str, str, str, str]
 
 
-def _read(connection: sqlite3.Connection, statement: str, values: dict[str, object], short: bool) -> _Row:
-    if not short:
-        found = connection.execute(statement, values).fetchone()
-    else:
+def _read(connection: sqlite3.Connection, statement: str, values: dict[str, object], short: bool) -> _Row | None:
+    """The page's columns; None if a row cannot be written as JSON, or all together are more than a value may be."""
+    if short:
         end = perf_counter() + SHORT
         connection.set_progress_handler(lambda: perf_counter() > end, _STEPS)
-        try:
-            found = connection.execute(statement, values).fetchone()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-                raise NotShort from None
-            raise
-        finally:
+    try:
+        row: _Row = connection.execute(statement, values).fetchone()
+    except (sqlite3.OperationalError, sqlite3.DataError) as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # the driver's own, of text that is not UTF-8
+        if code == sqlite3.SQLITE_INTERRUPT:
+            raise NotShort from None
+        if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG):
+            return None
+        raise
+    finally:
+        if short:
             connection.set_progress_handler(None, 0)
-    row: _Row = found
     return row
 
 
