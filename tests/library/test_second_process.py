@@ -102,7 +102,7 @@ def test_a_bad_line_far_in(url: str, on_error: Any) -> None:
 
 def test_the_process_dies(url: str) -> None:
     """`Unavailable`; importing again completes what is missing."""
-    lines = some_lines(3000)
+    lines = some_lines(25_000)
     before = processes()
 
     def kill(*_: int) -> None:
@@ -114,9 +114,9 @@ def test_the_process_dies(url: str) -> None:
     with Recollect(url) as memory:
         with pytest.raises(Unavailable, match="has ended"):
             memory.import_lines(lines, second_process=True, progress=kill)
-        assert 0 < memory.stats().messages < 3000
+        assert 0 < memory.stats().messages < 25_000
         memory.import_lines(lines, second_process=True)
-        assert memory.stats().messages == 3000
+        assert memory.stats().messages == 25_000
     assert processes() == before
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from functools import cache
-from itertools import pairwise
+from operator import add
 
 VERSION = 1
 """Of the rules on this page; an index made by another version has to be built anew."""
@@ -71,15 +70,16 @@ def _ascii(raw: bytes) -> list[str]:
     return tokens
 
 
-def _split_cjk(tokens: list[str]) -> Iterator[str]:
+def _split_cjk(tokens: list[str]) -> list[str]:
     is_cjk = _wide()[2].match
+    terms: list[str] = []
     for token in tokens:
         if is_cjk(token):
-            yield from token
-            for first, second in pairwise(token):
-                yield first + second
+            terms += token
+            terms += map(add, token, token[1:])
         else:
-            yield token
+            terms.append(token)
+    return terms
 
 
 def query_terms(query: str) -> list[str]:
