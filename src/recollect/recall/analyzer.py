@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import cache
-from operator import add
+from itertools import pairwise
 
 VERSION = 1
 """Of the rules on this page; an index made by another version has to be built anew."""
@@ -26,9 +27,7 @@ _CJK = (
     "\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_FIRST_CJK = _CJK[0]
 _JOINTS = "._@+'/-"
-_WIDE_JOINTS = _JOINTS + "’"
 _ASCII = [chr(i) for i in range(128)]
 # Of ASCII, folded: what is between words becomes a blank.
 _BREAK = "".join(c.lower() if c.isalnum() else " " for c in _ASCII).encode() + bytes(128)
@@ -42,7 +41,7 @@ def _wide() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     word = rf"[^\W_{_CJK}]"
     return (
         re.compile(rf"[{_CJK}]+|{word}{{1,{MAX_TERM}}}"),
-        re.compile(rf"(?<!{word}){word}++(?:[{_WIDE_JOINTS}]{word}++)++"),
+        re.compile(rf"(?<!{word}){word}++(?:[._@+'’/-]{word}++)++"),
         re.compile(f"[{_CJK}]"),
     )
 
@@ -55,44 +54,32 @@ def analyze(text: str) -> list[str]:
     text = text[:MAX_CHARACTERS]
     if text.isascii():
         return _ascii(text.encode())
-    folded = _normal(_normal(text).casefold())[:MAX_CHARACTERS]
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())[:MAX_CHARACTERS]
     token, compound, _ = _wide()
-    terms = _split_cjk(token.findall(folded))
-    if any(map(folded.__contains__, _WIDE_JOINTS)):
-        terms += (found[:MAX_TERM] for found in compound.findall(folded))
-    return terms
-
-
-def _normal(text: str) -> str:
-    """NFKC. Most text is in it, and to see that takes a fraction of making it."""
-    return text if unicodedata.is_normalized("NFKC", text) else unicodedata.normalize("NFKC", text)
+    return [*_split_cjk(token.findall(folded)), *(found[:MAX_TERM] for found in compound.findall(folded))]
 
 
 def _ascii(raw: bytes) -> list[str]:
     """As the patterns of `_wide` do it for any text, by byte tables: most messages come this way."""
     tokens = raw.translate(_BREAK).decode().split()
     if raw.translate(None, _NO_JOINTS):
-        for word in raw.translate(_KEEP).decode().split():
-            if not word.isalnum():
-                whole = word.strip(_JOINTS)
-                if whole and not whole.isalnum():
-                    tokens.append(whole)
+        wholes = (token.strip(_JOINTS) for token in raw.translate(_KEEP).decode().split())
+        tokens += [whole for whole in wholes if whole and not whole.isalnum()]
     # Blanks between them leave the longest so many characters at most.
     if len(raw) - 2 * len(tokens) + 2 > MAX_TERM and tokens and max(map(len, tokens)) > MAX_TERM:
         return [token[:MAX_TERM] for token in tokens]
     return tokens
 
 
-def _split_cjk(tokens: list[str]) -> list[str]:
+def _split_cjk(tokens: list[str]) -> Iterator[str]:
     is_cjk = _wide()[2].match
-    terms: list[str] = []
-    for run in tokens:
-        if run < _FIRST_CJK or not is_cjk(run):
-            terms.append(run)
+    for token in tokens:
+        if is_cjk(token):
+            yield from token
+            for first, second in pairwise(token):
+                yield first + second
         else:
-            terms += run
-            terms += map(add, run, run[1:])
-    return terms
+            yield token
 
 
 def query_terms(query: str) -> list[str]:
