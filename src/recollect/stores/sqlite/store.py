@@ -12,7 +12,7 @@ from recollect.store import Candidate, Capabilities, Commit, Driver, Filter, Log
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key, Row, check_ops
 from recollect.stores._sql import CHANGE_COLUMNS, change_of
-from recollect.stores.sqlite import encoded, index, reads
+from recollect.stores.sqlite import encoded, index, pages, reads
 from recollect.stores.sqlite.changes import Changes, remove_messages, remove_session
 from recollect.stores.sqlite.connections import Connections
 from recollect.stores.sqlite.schema import script
@@ -87,6 +87,7 @@ class SQLiteStore(Store):
         self._writer = Writer(self._connections, Changes(driver))
         self._write = driver.batched(self._writer.begin)
         self._not_plain: set[Key] = set()
+        self._pages = pages.Pages()
         await driver.run(self._open)
 
     def _open(self) -> None:
@@ -192,13 +193,23 @@ class SQLiteStore(Store):
     def _query_json(
         self, hash: Key, after: Key | None, before: Key | None, limit: int, reverse: bool, short: bool
     ) -> LogText | None:
+        now = self._now()
+        page = (hash, after, before, limit, reverse)
         with self._connections.reading() as connection:
-            found = encoded.log_text(connection, hash, after, before, limit, reverse, self._now(), short)
-        if found is None:
-            if len(self._not_plain) >= NOT_PLAIN:
-                self._not_plain.clear()
-            self._not_plain.add(hash)
-        return found
+            state = pages.state(connection, hash, now)
+            if state is None or (after and after[0] >= state.last_seq):
+                return None
+            kept = self._pages.get(page, state)
+            if kept is not None:
+                return kept
+            found = encoded.log_text(connection, hash, after, before, limit, reverse, now, short)
+        if found is not None:
+            self._pages.put(page, state, found.more and not reverse, found)
+            return found
+        if len(self._not_plain) >= NOT_PLAIN:
+            self._not_plain.clear()
+        self._not_plain.add(hash)
+        return None
 
     async def search(
         self,
