@@ -70,9 +70,9 @@ class Intake:
         Raises `InvalidInput` that names the field, `LimitExceeded` over the store's largest message.
         """
         now = self._driver.now()
+        if type(given) is dict and given.keys() <= _PLAIN and type(given.get("content")) is str and "role" in given:
+            return self._of_plain(given, now, ttl)
         if isinstance(given, Mapping):
-            if type(given) is dict and given.keys() <= _PLAIN and type(given.get("content")) is str and "role" in given:
-                return self._of_plain(given, now, ttl)
             own = given.get("ttl")
             return self._of_mapping(given, now, ttl if own is None else check_ttl(own))
         if isinstance(given, Message):

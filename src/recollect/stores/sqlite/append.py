@@ -221,7 +221,7 @@ def numbered(
     seq = head.last + 1
     if seq > MAX_SEQ:
         raise LimitExceeded(f"a session holds at most {MAX_SEQ:,} messages")
-    stored = message.replace(seq=seq, session_id=session, user_id=head.owner)
+    stored = replace(message, seq=seq, session_id=session, user_id=head.owner)
     values = message_values(stored)
     created: str = values[_CREATED]
     head.last = seq
