@@ -268,6 +268,24 @@ class SessionHandle:
             )
         )
 
+    @_as(AsyncSessionHandle.read_json)
+    def read_json(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+        reverse: bool = False,
+        cursor: str | None = None,
+    ) -> bytes:
+        return drive(
+            self._twin.read_json(
+                after=after, before=before, since=since, until=until, limit=limit, reverse=reverse, cursor=cursor
+            )
+        )
+
     @_as(AsyncSessionHandle.get)
     def get(self, seq: int) -> Message | None:
         return drive(self._twin.get(seq))

@@ -384,7 +384,7 @@ class AsyncRecollect:
             raise InvalidInput("a second process knows no counter and no clock of yours", field="second_process")
         from recollect.parsing import ReadElsewhere
 
-        read = ReadElsewhere(lines, base.intake, base.store.capabilities)  # type: ignore[arg-type]
+        read = ReadElsewhere(lines, base.intake, base.store.capabilities, stop=on_error == "stop")  # type: ignore[arg-type]
         try:
             return await import_batches(base, read, on_error=on_error, progress=progress)
         finally:

@@ -7,10 +7,11 @@ Input is checked at the edge (`core.messages.normalize`), not each time a stored
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, Literal, NoReturn, TypeVar
 
+import msgspec
 from msgspec import Struct, field, structs
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -168,6 +169,61 @@ class Message(_MessageHead, frozen=True, kw_only=True, repr_omit_defaults=True):
         }
         hidden = {key: value for key, value in self.extra.items() if key in own}
         return {**self.extra, **own, **({"extra": hidden} if hidden else {})}
+
+    def to_json(self) -> bytes:
+        """What `to_dict` gives, as compact JSON text in UTF-8."""
+        return _encode(_encodable(self))
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Encodable(Struct, gc=False):
+    """The fields of a message, in the order that `Message.to_dict` has them."""
+
+    role: str
+    content: Content
+    name: str | None
+    tool_calls: list[JSON] | None
+    tool_call_id: str | None
+    id: str
+    metadata: dict[str, JSON]
+    created_at: datetime
+    seq: int
+    session_id: str
+    user_id: str | None
+    tokens: int
+    expires_at: datetime | None
+
+
+def _encodable(message: Message) -> _Encodable | dict[str, JSON]:
+    """What encodes as `Message.to_dict` does, made in a third of the time.
+
+    Left to `to_dict`: the provider's fields, and whole seconds, whose decimals msgspec would leave out.
+    """
+    at, until = message.created_at, message.expires_at
+    if message.extra or at is None or not at.microsecond or (until is not None and not until.microsecond):
+        return message.to_dict()
+    return _Encodable(
+        message.role,
+        message.content,
+        message.name,
+        message.tool_calls,
+        message.tool_call_id,
+        message.id,
+        message.metadata,
+        at,
+        message.seq,
+        message.session_id,
+        message.user_id,
+        message.tokens,
+        until,
+    )
+
+
+def messages_json(messages: Sequence[Message]) -> bytes:
+    """A JSON array of messages, each as `Message.to_json` gives it."""
+    return _encode(list(map(_encodable, messages)))
 
 
 def _plain(content: Content) -> JSON:

@@ -20,9 +20,9 @@ from recollect.core.checks import (
     refuse,
 )
 from recollect.core.context import Context
-from recollect.core.cursors import read_cursor
+from recollect.core.cursors import make_cursor, read_cursor
 from recollect.core.messages import MessageLike, many
-from recollect.core.pages import cut_page
+from recollect.core.pages import cut_page, page_json
 from recollect.core.records import UNSET, Unset
 from recollect.core.statistics import session_stats
 from recollect.core.summaries import MAX_RECENT, SUMMARY_TOKENS, Limits, summarize
@@ -35,6 +35,7 @@ from recollect.model import (
     Session,
     Stats,
     Summary,
+    messages_json,
 )
 from recollect.store import Append, Appended, Delete, SessionDefaults
 
@@ -43,6 +44,37 @@ if TYPE_CHECKING:
 
 MAX_TAIL = 2**63 - 1
 """The largest limit that every store can be given; so many messages are nowhere."""
+
+
+class _Stretch:
+    """The checked bounds of a page of a log, and the question that its cursor belongs to."""
+
+    __slots__ = ("after", "before", "question", "since", "until")
+
+    def __init__(
+        self,
+        base: Base,
+        session_id: str,
+        after: int | None,
+        before: int | None,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+        reverse: bool,
+        cursor: str | None,
+    ) -> None:
+        check_count(limit, "limit")
+        low = 0 if after is None else check_count(after, "after", least=0, most=None)
+        high = None if before is None else check_count(before, "before", least=0, most=None)
+        self.since, self.until = check_optional_time(since, "since"), check_optional_time(until, "until")
+        self.question = ("read", base.scope, session_id, low, high, self.since, self.until, reverse)
+        place = read_cursor(self.question, cursor, (int,))
+        if place is not None and reverse:
+            high = place[0]
+        elif place is not None:
+            low = place[0]
+        self.after = (low,) if low else None
+        self.before = None if high is None else (high,)
 
 
 class AsyncSessionHandle:
@@ -71,13 +103,16 @@ class AsyncSessionHandle:
     def _owned(self, rows: Sequence[Message]) -> None:
         """Refuse to show a user another user's session."""
         if self._user is not None and rows and rows[-1].user_id not in (None, self._user):
-            raise Conflict(f"session {self._id!r} belongs to another user")
+            raise self._foreign()
+
+    def _foreign(self) -> Conflict:
+        return Conflict(f"session {self._id!r} belongs to another user")
 
     async def _own_header(self, base: Base) -> Session | None:
         """The header; `Conflict` if it names another user than this handle."""
         header = await base.header(self._id)
         if self._user is not None and header is not None and header.user_id not in (None, self._user):
-            raise Conflict(f"session {self._id!r} belongs to another user")
+            raise self._foreign()
         return header
 
     async def append(self, messages: MessageLike | Iterable[MessageLike], *, ttl: float | None = None) -> Appended:
@@ -132,27 +167,51 @@ class AsyncSessionHandle:
         limit: 1 to 10,000. reverse: newest first. cursor: of the page before, with the same other arguments.
         """
         base = await self._memory._ready()
-        check_count(limit, "limit")
-        low = 0 if after is None else check_count(after, "after", least=0, most=None)
-        high = None if before is None else check_count(before, "before", least=0, most=None)
-        since, until = check_optional_time(since, "since"), check_optional_time(until, "until")
-        question = ("read", base.scope, self._id, low, high, since, until, reverse)
-        place = read_cursor(question, cursor, (int,))
-        if place is not None and reverse:
-            high = place[0]
-        elif place is not None:
-            low = place[0]
+        stretch = _Stretch(base, self._id, after, before, since, until, limit, reverse, cursor)
         rows = await base.messages(
             self._id,
-            after=(low,) if low else None,
-            before=None if high is None else (high,),
-            since=since,
-            until=until,
+            after=stretch.after,
+            before=stretch.before,
+            since=stretch.since,
+            until=stretch.until,
             limit=limit + 1,
             reverse=reverse,
         )
         self._owned(rows)
-        return cut_page(rows, limit, question, lambda row: (row.seq,))
+        return cut_page(rows, limit, stretch.question, lambda row: (row.seq,))
+
+    async def read_json(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+        reverse: bool = False,
+        cursor: str | None = None,
+    ) -> bytes:
+        """A page of the log as JSON text, ``{"items": [...], "cursor": ...}``: what `read` gives, with `Message.to_json`.
+
+        For those who send it on, as the server does: where the store can encode a page itself, no messages are made.
+        Parameters as for `read`.
+        """
+        base = await self._memory._ready()
+        if since is None and until is None:
+            stretch = _Stretch(base, self._id, after, before, None, None, limit, reverse, cursor)
+            found = await base.store.query_json(
+                (base.scope, self._id), after=stretch.after, before=stretch.before, limit=limit, reverse=reverse
+            )
+            if found is not None:
+                if self._user is not None and found.user_id not in (None, self._user):
+                    raise self._foreign()
+                return page_json(
+                    b"[%b]" % found.text, make_cursor(stretch.question, (found.last,)) if found.more else None
+                )
+        page = await self.read(
+            after=after, before=before, since=since, until=until, limit=limit, reverse=reverse, cursor=cursor
+        )
+        return page_json(messages_json(page.items), page.cursor)
 
     async def get(self, seq: int) -> Message | None:
         """The message with this number, or None."""

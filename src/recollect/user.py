@@ -96,7 +96,7 @@ class AsyncUserPreferences:
         return there
 
     async def delete(self) -> bool:
-        """Remove the document; whether there was one."""
+        """Remove the document; whether there was one. Its version goes with it: the next one begins at 1 again."""
         return await records.delete_preferences(await self._memory._ready(), self._user)
 
 

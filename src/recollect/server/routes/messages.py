@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request, Response
 from msgspec import Meta, Struct
 
-from recollect.server.bodies import outgoing, read_json, reply
+from recollect.server.bodies import read_json, reply_with
 from recollect.server.direct import DirectRoute, described, read_query
 from recollect.server.params import fails, gives, instant, takes
 from recollect.server.schemas import MessageIn, MessageOut, Page
@@ -61,8 +61,8 @@ async def append(request: Request) -> Response:
     server.metrics.messages.inc(stored.written)
     if stored.written:
         server.summaries.grown(memory, request.path_params["session_id"], stored[-1].seq)
-    answer = [outgoing(message) for message in stored]
-    return reply(answer if isinstance(body, list) else answer[0], 201 if stored.written else 200)
+    answer = b",".join([message.to_json() for message in stored])
+    return reply_with(b"[%b]" % answer if isinstance(body, list) else answer, 201 if stored.written else 200)
 
 
 @router.get(
@@ -78,7 +78,7 @@ async def read(request: Request) -> Response:
     page = (
         await memory_of(request)
         .session(request.path_params["session_id"])
-        .read(
+        .read_json(
             after=query.after,
             before=query.before,
             since=instant(query.since, "since"),
@@ -88,4 +88,4 @@ async def read(request: Request) -> Response:
             cursor=query.cursor,
         )
     )
-    return reply({"items": [outgoing(message) for message in page.items], "cursor": page.cursor})
+    return reply_with(page)
