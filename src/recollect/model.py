@@ -334,18 +334,18 @@ class Spread(_Record, frozen=True, kw_only=True):
 class Stats(_Record, frozen=True, kw_only=True):
     """Figures of a store, a user or a session. Days are UTC dates, ``YYYY-MM-DD``, hours are ``00`` to ``23`` in UTC.
 
+    All but the sessions, messages, users, active sessions and bytes need ``detail``, for which every message is read.
+
     Parameters
     ----------
-    sessions, messages, users: how many there are. active_sessions: those whose latest message is at most 15 minutes old.
-    bytes: what the store takes, where it can say so.
-
-    With ``detail`` only, for which every message is read:
-
+    sessions, messages, users: how many there are. bytes: what the store takes, where it can say so.
+    active_sessions: those whose latest message is at most 15 minutes old.
     tokens, tokens_by_role: as they were counted when the messages were stored.
-    messages_by_role, messages_by_day, messages_by_hour: counts of messages. sessions_by_day: sessions with a message on that day.
+    messages_by_role, messages_by_day, messages_by_hour: counts of messages.
+    sessions_by_day: sessions with a message on that day.
     first_message_at, last_message_at: the earliest and the latest ``created_at``.
     lengths: of the readable text, in characters, of the messages that have any.
-    latency: seconds from a user's message to the first text of an assistant after it.
+    latency: seconds from a user's message to the first text of an assistant behind it.
     """
 
     sessions: int = 0
