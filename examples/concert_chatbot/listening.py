@@ -11,6 +11,9 @@ from typing import Any
 
 from examples.concert_chatbot.catalogue import Catalogue, Wishes
 
+MOST_HEARD = 10_000
+"""Characters of a message that are listened to: what is longer is pasted, not stated."""
+
 _SENTENCE = re.compile(r"[^.!?;\n]+(?:\.(?=\d)[^.!?;\n]+)*[.!?;\n]?")
 _TURN = re.compile(r"\bbut\b|\bhowever\b|\bthough\b|,\s*(?=(?:not|no)\b)|지만|는데|그런데", re.IGNORECASE)
 _NOW = re.compile(r"\b(?:tonight|today|now|this (?:time|evening|week|weekend))\b|오늘|이번", re.IGNORECASE)
@@ -107,6 +110,7 @@ def listen(message: str, catalogue: Catalogue) -> Heard:
     asked: list[str] = []
     cities: list[str] = []
     moved, stated_price, price = False, None, None
+    message = message[:MOST_HEARD]
     for sentence in _SENTENCE.findall(message):
         lasting = not sentence.rstrip().endswith("?") and not _NOW.search(sentence)
         for clause in _TURN.split(sentence):

@@ -17,6 +17,8 @@ from examples.concert_chatbot.catalogue import Catalogue, Wishes
 from examples.concert_chatbot.listening import listen, wishes_of
 from examples.concert_chatbot.service import MOST_SESSIONS, ConcertChatbotService
 from examples.concert_chatbot.validate import run
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recollect import Conflict, InvalidInput, NotFound, Unavailable
 from recollect.adapters.conversation import ConversationMemoryService
@@ -24,6 +26,7 @@ from tests.docs.blocks import ROOT, SOURCE, Runner, blocks
 from tests.servers import ModelServer
 from tests.services.dynamodb import BINARY, Dynoxide, options_of, remove_tables, server_options, temporary_file
 
+CATALOGUE = Catalogue()
 README = ROOT / "examples" / "concert_chatbot" / "README.md"
 LEAVES = "I love jazz and live in Busan. My budget is 30 euros."
 
@@ -72,11 +75,26 @@ def chatbot(memory: ConversationMemoryService) -> ConcertChatbotService:
     ],
 )
 def test_what_is_stated(message: str, likes: str, dislikes: str, cities: str, price: float | None) -> None:
-    heard = listen(message, Catalogue())
+    heard = listen(message, CATALOGUE)
     assert set(heard.likes) == set(likes.split())
     assert set(heard.dislikes) == set(dislikes.split())
     assert set(heard.cities) == set(cities.split())
     assert heard.max_price == price
+
+
+@given(st.text(max_size=200))
+def test_any_text_can_be_listened_to(message: str) -> None:
+    heard = listen(message, CATALOGUE)
+    assert heard.applied(heard.applied({})) == heard.applied({})
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["1.", "I really ", ", no ", "don't ", "and and ", "my name is ", " ", "\n", "!", "a.1", "재즈 ", "not not "],
+)
+def test_long_texts_do_not_take_for_ever(piece: str) -> None:
+    """A pattern that goes back over what it has seen would not end here."""
+    listen(piece * (1_000_000 // len(piece)), CATALOGUE)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +107,7 @@ def test_what_is_stated(message: str, likes: str, dislikes: str, cities: str, pr
     ],
 )
 def test_what_is_asked(message: str, wishes: Wishes) -> None:
-    heard = listen(message, Catalogue())
+    heard = listen(message, CATALOGUE)
     assert heard.wishes == wishes
     assert heard.asks
     assert not heard.states
@@ -97,7 +115,7 @@ def test_what_is_asked(message: str, wishes: Wishes) -> None:
 
 def test_names() -> None:
     names = ("My name is Ann.", "call me Zoë!", "call me back", "제 이름은 지민이에요", "내 이름은 민이야", "nobody")
-    assert [listen(name, Catalogue()).name for name in names] == ["Ann", "Zoë", None, "지민", "민", None]
+    assert [listen(name, CATALOGUE).name for name in names] == ["Ann", "Zoë", None, "지민", "민", None]
 
 
 def test_preferences_of_any_form_do_no_harm() -> None:
@@ -106,7 +124,7 @@ def test_preferences_of_any_form_do_no_harm() -> None:
 
 
 def test_suggestions_fulfil_every_wish() -> None:
-    catalogue = Catalogue()
+    catalogue = CATALOGUE
     assert len(catalogue.suggest(Wishes(), limit=100)) == len(catalogue.concerts)
     found = catalogue.suggest(Wishes(("folk", "jazz"), ("metal",), ("Berlin", "Lisbon"), 20))
     assert [concert.artist for concert in found] == ["The Borrowed Fiddles", "Three Spoons", "Quartet Without Hats"]
