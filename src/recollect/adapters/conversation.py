@@ -149,6 +149,8 @@ class ConversationMemoryService:
         """
         session = self._memory.session(session_id)
         since, until = _instant(start_time, "start_time"), _behind(_instant(end_time, "end_time"))
+        if limit is not None and since is until is None:
+            return [_shown(message) for message in session.tail(_count(limit, "limit"))]
         return _latest(
             lambda size, cursor: session.read(since=since, until=until, limit=size, cursor=cursor, reverse=True), limit
         )
@@ -203,14 +205,10 @@ class ConversationMemoryService:
         ``last_message_at`` of the session as it is now.
         Raises `Conflict` if the session is another user's: nobody is shown another's conversation.
         """
-        if message_limit is None:
-            raise InvalidInput("message_limit is a whole number, not NoneType", field="message_limit")
         session = self._memory.session(session_id, user=user_id)
-        recent = _latest(
-            lambda size, cursor: session.read(limit=size, cursor=cursor, reverse=True), message_limit, "message_limit"
-        )
+        recent = session.tail(_count(message_limit, "message_limit"))
         return {
-            "recent_messages": recent,
+            "recent_messages": [_shown(message) for message in recent],
             "user_preferences": None if user_id is None else self.retrieve_user_preferences(user_id),
             "conversation_summary": _summary(session),
         }
@@ -268,13 +266,17 @@ def _behind(end: datetime | None) -> datetime | None:
         return None
 
 
-def _latest(
-    read: Callable[[int, str | None], Page[Message]], limit: int | None, field: str = "limit"
-) -> list[dict[str, Any]]:
+def _count(value: int, field: str) -> int:
+    if type(value) is not int or value < 0:
+        raise InvalidInput(f"{field} is a whole number from 0 on, not {value!r}", field=field)
+    return value
+
+
+def _latest(read: Callable[[int, str | None], Page[Message]], limit: int | None) -> list[dict[str, Any]]:
     """The newest messages of a backward reading, oldest first."""
-    if limit is not None and (type(limit) is not int or limit < 0):
-        raise InvalidInput(f"{field} is a whole number from 0 on, not {limit!r}", field=field)
-    found = list(islice(_pages(read, PAGE if limit is None else min(limit, PAGE)), limit)) if limit != 0 else []
+    if limit is not None and not _count(limit, "limit"):
+        return []
+    found = list(islice(_pages(read, PAGE if limit is None else min(limit, PAGE)), limit))
     return [_shown(message) for message in reversed(found)]
 
 
