@@ -309,7 +309,7 @@ def _readings(rows: dict[tuple[str, int], Message]) -> Iterable[tuple[Reading, S
         yield Reading(Log(Session(id=run[0].session_id)), 0), run
 
 
-_OWN = frozenset({"lexical", "words", "vector"})
+_OWN = frozenset({"lexical", "vector"})
 """Parts of a score that a row has by itself."""
 
 
