@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -364,6 +365,19 @@ def test_dynamodb_by_url_and_environment(tmp_path: Path, monkeypatch: pytest.Mon
         raw_client().delete_table(TableName=f"{prefix}-likes")
         for table in ("conversations", "index", "changes", "graph"):
             raw_client().delete_table(TableName=f"{prefix}-{table}")
+
+
+def test_tables_are_made_for_a_client_that_was_handed_in(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no table"):
+        Recollect(make_store(tmp_path, create=False)).open()
+    memory = Recollect(make_store(tmp_path, create=False))
+    try:
+        with closing(memory), ConversationMemoryService(memory, scope="tenant") as service:
+            assert all(service.create_tables_if_not_exist().values())
+            assert service.store_conversation_message("s", "m", "user", "x")
+            assert all(service.create_tables_if_not_exist().values())
+    finally:
+        remove_tables(tmp_path)
 
 
 def test_a_table_that_does_not_fit_is_false(tmp_path: Path) -> None:

@@ -53,9 +53,11 @@ class ConversationMemoryService:
         if isinstance(store, Recollect):
             if ttl is not None or sliding:
                 raise ConfigError("ttl and sliding are the client's own: give them to Recollect(...)")
+            self._root = store
             self._memory = store if scope is None else store.in_scope(scope)
         else:
             self._memory = Recollect(store, scope="default" if scope is None else scope, ttl=ttl, sliding=sliding)
+            self._root = self._memory
 
     @property
     def memory(self) -> Recollect:
@@ -82,14 +84,14 @@ class ConversationMemoryService:
         not fit is False, and every later call raises `ConfigError` that says what differs.
         Raises `Unavailable` if the database is away, `ConfigError` if it cannot be used at all.
         """
-        names, wrong = self._memory.store.table_names(), list[str]()
+        names, wrong = self._root.store.table_names(), list[str]()
         try:
-            self._memory.create_tables()
+            self._root.create_tables()
         except ConfigError:
             try:
-                wrong = self._memory.check_tables()
+                wrong = self._root.check_tables()
             except ConfigError:
-                self._memory.open()  # raises, unless it is open already: then its tables were looked at
+                self._root.open()  # raises, unless it is open already: then its tables were looked at
             else:
                 if not any(_names(text, name) for text in wrong for name in names):
                     raise
