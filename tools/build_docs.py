@@ -31,7 +31,7 @@ from recollect import errors  # noqa: E402
 
 RECORDS = (
     "Message", "Part", "Session", "Summary", "Preferences", "Hit", "Page", "Context", "Section", "Dropped", "Stats",
-    "Receipt", "Swept", "Change", "Appended", "ImportReport", "LineError", "Capabilities",
+    "Spread", "Receipt", "Swept", "Change", "Appended", "ImportReport", "LineError", "Capabilities",
 )  # fmt: skip
 FUNCTIONS = ("connect", "estimate_tokens", "tiktoken_counter", "merge_patch")
 CLIENTS = ("Recollect", "SessionHandle", "UserHandle", "UserPreferences")
@@ -46,6 +46,8 @@ def python() -> str:
     forgotten = set(recollect.__all__) ^ described
     if forgotten:
         raise SystemExit(f"tools/build_docs.py: put these into a list of it: {', '.join(sorted(forgotten))}")
+    from recollect.adapters.conversation import ConversationMemoryService
+
     client, *handles = (getattr(recollect, name) for name in CLIENTS)
     pairs = "\n".join(f"* `{twin}` is `{name}`" for twin, name in zip(TWINS, CLIENTS, strict=True))
     return page(
@@ -63,6 +65,9 @@ def python() -> str:
         _counter(),
         f"### UNSET\n\n{markdown('An argument that was not given, where None has a meaning of its own: `update(title=None)` removes the title.')}",
         "### Store\n\nWhat a store is, for those who write one: [Write a store](../how-to/write-a-store.md).",
+        f"{heading(ConversationMemoryService)}\n\n`from recollect.adapters.conversation import ConversationMemoryService`;"
+        " [how to use it](../how-to/conversation-service.md).",
+        methods(ConversationMemoryService),
     )
 
 

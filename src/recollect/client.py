@@ -278,7 +278,7 @@ class AsyncRecollect:
         )
 
     async def stats(self, *, detail: bool = False) -> Stats:
-        """Figures of the scope. With `detail` every message is read, for roles, days and tokens."""
+        """Figures of the scope. With `detail` every message is read once, for roles, days, tokens and more: see `Stats`."""
         return await total_stats(await self._ready(), user_id=None, detail=detail)
 
     async def changes(self, after: str | None = None, *, limit: int = 100) -> Page[Change]:

@@ -402,7 +402,7 @@ class AsyncSessionHandle:
         )
 
     async def stats(self, *, detail: bool = True) -> Stats:
-        """Figures of this session. With `detail` every message is read, for roles, days and tokens."""
+        """Figures of this session. With `detail` every message is read once, for roles, days, tokens and more: see `Stats`."""
         base = await self._memory._ready()
         if self._user is not None:
             await self._own_header(base)

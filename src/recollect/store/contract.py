@@ -31,6 +31,7 @@ from msgspec import Struct
 from recollect.errors import ConfigError, LimitExceeded, RecollectError, Unsupported
 from recollect.model import Change, Message, Preferences, Session, Summary, Swept, Vector
 from recollect.store.driver import Driver
+from recollect.store.tables import TABLES
 
 Row = Session | Message | Summary | Preferences
 Key = tuple[Any, ...]
@@ -386,6 +387,13 @@ class Store(ABC):
             return [str(error)]
         await self.close()
         return []
+
+    def table_names(self) -> tuple[str, ...]:
+        """What the tables are called in the backend, as `check_tables` names them.
+
+        Not a verb that a store must write: by default they are called as they are declared.
+        """
+        return tuple(TABLES)
 
     def template(self, form: str) -> str:
         """What `create_tables` would make, as a text for other tools.
