@@ -53,7 +53,7 @@ class RedisStore(Store):
             text_search=False,
             vector_search=False,
             feed="scope" if shards == 1 else "partition",
-            push=False,
+            push=True,
             index_consistency="immediate",
             item_bytes=64 * 1024 * 1024,
             commit_ops=10_000,
@@ -188,6 +188,10 @@ class RedisStore(Store):
     async def changes(self, scope: str, *, after: str | None = None, limit: int) -> list[Change]:
         self._check_open()
         return await self._feed.changes(scope, after, limit)
+
+    async def wait(self, scope: str, after: str | None, seconds: float) -> None:
+        self._check_open()
+        await self._feed.wait(scope, after, seconds)
 
     async def warnings(self) -> list[str]:
         return await warnings(self._open_wire)
