@@ -17,10 +17,9 @@ from recollect.errors import InvalidInput, NotFound
 from recollect.model import Change
 from recollect.store.codec import dump_time
 from recollect.stores.redis.keys import Keys
-from recollect.stores.redis.paths import settled
 from recollect.stores.redis.records import change_of
 from recollect.stores.redis.scripts import SWEEP_FEED
-from recollect.stores.redis.wire import Unit, Wire
+from recollect.stores.redis.wire import Unit, Wire, settled
 
 Place = tuple[int, int]
 

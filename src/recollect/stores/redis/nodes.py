@@ -310,4 +310,6 @@ def _as_text(reply: Any) -> Any:
         return reply.decode("utf-8", "surrogateescape")
     if isinstance(reply, list | set):
         return [_as_text(item) for item in reply]
+    if isinstance(reply, dict):
+        return {_as_text(name): _as_text(value) for name, value in reply.items()}
     return reply

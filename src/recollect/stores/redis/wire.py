@@ -251,3 +251,11 @@ async def exchange(node: Node, units: Sequence[Unit]) -> list[Any]:
         answers.append(answer(unit, replies[at : at + count]))
         at += count
     return answers
+
+
+def settled(answers: Sequence[Any]) -> list[Any]:
+    """The answers; raises the first that is an error."""
+    for found in answers:
+        if isinstance(found, Exception):
+            raise found
+    return list(answers)

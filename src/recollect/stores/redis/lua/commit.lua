@@ -92,6 +92,7 @@ local function append(at)
       if created < h.earliest then h.earliest = created end
       local active = created < now and created or now
       if active > h.updated then h.updated = active end
+      if docs then docs.note(seq, role, created, gone, h.user, ARGV[at + ARGV[at + 1] - rows + n - 1]) end
       out[n + 1] = seq
     end
     row = row + size
@@ -144,7 +145,8 @@ local function delete(at)
     wipe()
   elseif name == 'messages' then
     removed = live_count()
-    call('DEL', MESSAGES, IDS, EXPIRING, SYSTEM)
+    if docs and h.count > 0 then docs.drop_all(IDS, h.last) end
+    call('DEL', MESSAGES, IDS, EXPIRING, SYSTEM, VECTORS)
     h.count, h.earliest, h.latest, h.ordered = 0, '9', '', '1'
     expiring_touched = true
   end
@@ -152,9 +154,32 @@ local function delete(at)
   return removed
 end
 
+-- How many were kept: those whose message is there under its number and with its id.
+local function attach(at)
+  local step, kept = tonumber(ARGV[at + 2]), 0
+  if not h then return 0 end
+  local expiring = call('EXISTS', EXPIRING) == 1
+  for n = at + 3, at + ARGV[at + 1] - 1, step do
+    local seq = ARGV[n]
+    if call('HGET', IDS, ARGV[n + 1]) == seq then
+      local entry = (expiring or docs) and message(seq)
+      if not entry or is_live(entry) then
+        call('ZREMRANGEBYSCORE', VECTORS, seq, seq)
+        call('ZADD', VECTORS, seq, ARGV[n + 2])
+        if docs and entry then
+          docs.attach(seq, field(entry, 'role'), field(entry, 'created_at'), field(entry, 'expires_at'), h.user,
+            ARGV[n + 3], ARGV[n + 4])
+        end
+        kept = kept + 1
+      end
+    end
+  end
+  return kept
+end
+
 local refused = conflict()
 if refused then return refused end
-local apply = {append = append, header = put_header, summary = put_summary, delete = delete}
+local apply = {append = append, header = put_header, summary = put_summary, delete = delete, attach = attach}
 local results, at = {}, 5
 for n = 1, count do
   if h and is_past(h.expires) then
