@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from hashlib import sha1, sha256
 
-from recollect.stores.redis.keys import decode
+from recollect.stores.redis.keys import decode, encode
 
 LONGEST = 60
 """Bytes of a term that is written out. RediSearch cuts a word at 128; so a longer term is hashed."""
@@ -30,10 +30,10 @@ def indexed_terms(terms: str) -> str:
     return " ".join(map(indexed_term, terms.split(" "))) if terms else ""
 
 
-def vector_field(model: str, size: int) -> str:
-    """The field for vectors of a model and a length; none for bytes that cannot be one.
+def vector_kind(model: str, size: int) -> str:
+    """The name for vectors of a model and a length, which alone are compared; none for bytes that are no vector.
 
-    RediSearch compares all that stands under one name, and leaves out a hash with a value that does not fit.
+    `docs.lua` has the same rule.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ def vector_field(model: str, size: int) -> str:
     """
     if size == 0 or size % 2 or size > 2 * LARGEST:
         return ""
-    return f"v{size // 2}_{sha256(model.encode()).hexdigest()[:16]}"
+    return f"{size // 2}-{sha1(encode(model).encode(), usedforsecurity=False).hexdigest()[:16]}"
 
 
-def dimensions(field: str) -> int:
-    """How many dimensions the vectors of a field have."""
-    return int(field[1:].partition("_")[0])
+def dimensions(kind: str) -> int:
+    """How many dimensions the vectors of a kind have."""
+    return int(kind.partition("-")[0])
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,5 +73,9 @@ def _micros(instant: datetime, slack: int) -> int:
 
 def place_of(key: str) -> tuple[str, int]:
     """The session's id and the number of the message that a hash belongs to."""
-    id, _, seq = key.partition("}:doc:")[2].rpartition(":")
+    _, _, place = key.partition("}:")
+    what, _, place = place.partition(":")
+    if what == "vec":
+        _, _, place = place.partition(":")
+    id, _, seq = place.rpartition(":")
     return decode(id), int(seq)

@@ -1,15 +1,15 @@
 """RediSearch, where the server has it: an index for each tenant over the hashes that the commits write beside messages.
 
 A hash is indexed by the command that writes it, so what a commit has acknowledged is found at once. Only an index that is
-made over hashes which are there already (after a restart, a new kind of vector, a FLUSHALL under a running client) is
-filled in the background; who searches meanwhile waits for it.
+made over hashes which are there already (after a restart, a FLUSHALL under a running client) is
+filled in the background; who searches meanwhile waits for it. Terms have one index, vectors of each kind (model and length) one.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any, Final
 
@@ -17,9 +17,9 @@ from redis.exceptions import ResponseError
 
 from recollect.errors import InvalidInput, RecollectError, Unavailable
 from recollect.model import Message
-from recollect.store import Candidate, Driver, Filter, Found
+from recollect.store import Candidate, Driver, Filter, Found, bm25
 from recollect.store.codec import dump_time
-from recollect.stores.redis.documents import between, dimensions, indexed_term, place_of, tag, vector_field
+from recollect.stores.redis.documents import between, dimensions, indexed_term, place_of, tag, vector_kind
 from recollect.stores.redis.keys import Keys
 from recollect.stores.redis.reads import Reads
 from recollect.stores.redis.scripts import Command
@@ -28,18 +28,17 @@ from recollect.stores.redis.wire import Unit, Wire, settled
 OLDEST_MODULE: Final = 21000
 """2.10: the first with half-precision vectors."""
 
-FEW, MANY = 50, 10_000
-"""Hits in one reply: at first, and at most."""
+FEW, ENOUGH, MANY = 50, 1000, 10_000
+"""Rows that are read at least, hits by terms that are asked for at least, hits in one reply at most."""
 
 MOST = 1_000_000
 """Hits that RediSearch gives at most (its MAXSEARCHRESULTS)."""
 
-SCHEMA = (
-    *("terms", "TEXT", "NOSTEM"),
-    *("session", "TAG", "user", "TAG", "role", "TAG"),
-    *("created_at", "NUMERIC", "expires_at", "NUMERIC"),
-)
-"""The fields of an index, without those for vectors."""
+SCHEMA = ("session", "TAG", "user", "TAG", "role", "TAG", "created_at", "NUMERIC", "expires_at", "NUMERIC")
+"""The fields that terms and vectors have in common."""
+
+Place = tuple[str, int]
+"""A session's id and a number."""
 
 PAUSE = 0.02
 """Seconds between two looks at an index that is being filled."""
@@ -76,76 +75,80 @@ class Index:
         self._driver = driver
         self._patience = patience
 
-    async def prepare(self, scope: str, fields: Iterable[str] = ()) -> None:
-        """Make a tenant's index, and in it the fields for vectors, where they are not there yet."""
-        name, places = self._keys.index(scope), self._keys.documents(scope)
-        how: Command = ("ON", "HASH", "PREFIX", len(places), *places, "NOOFFSETS", "NOHL", "STOPWORDS", 0)
-        commands: list[Command] = [("FT.CREATE", name, *how, "SCHEMA", *SCHEMA)]
-        for field in fields:
+    async def prepare(self, scope: str, kind: str = "", *, new: bool = False) -> None:
+        """Make an index of a tenant's, if it is not there yet.
+
+        Parameters
+        ----------
+        kind: of vectors; the index of terms when empty. new: whether there can be nothing yet that it should hold.
+        """
+        name, places = self._keys.index(scope, kind), self._keys.documents(scope, kind)
+        scan = ("SKIPINITIALSCAN",) if new else ()
+        field: Command = ("terms", "TEXT", "NOSTEM")
+        if kind:
             # Flat, for an entry of a graph costs a millisecond in which the server does nothing else.
-            how = ("TYPE", "FLOAT16", "DIM", dimensions(field), "DISTANCE_METRIC", "COSINE", "BLOCK_SIZE", 128)
-            commands.append(("FT.ALTER", name, "SCHEMA", "ADD", field, "VECTOR", "FLAT", len(how), *how))
-        for found in await self._wire.ask_all([Unit(name, (command,)) for command in commands]):
-            if isinstance(found, Exception) and not _says(found, "already exists", "Duplicate field"):
-                raise found
+            how = ("TYPE", "FLOAT16", "DIM", dimensions(kind), "DISTANCE_METRIC", "COSINE", "BLOCK_SIZE", 128)
+            field = ("vector", "VECTOR", "FLAT", len(how), *how)
+        begin: Command = ("FT.CREATE", name, "ON", "HASH", "PREFIX", len(places), *places)
+        command: Command = (*begin, "NOOFFSETS", "NOHL", "STOPWORDS", 0, *scan, "SCHEMA", *field, *SCHEMA)
+        (found,) = await self._wire.ask_all((Unit(name, (command,)),))
+        if isinstance(found, Exception) and "already exists" not in str(found):
+            raise found
 
     async def by_terms(self, scope: str, terms: Sequence[str], limit: int, filter: Filter) -> Found:
-        """Live messages that have one of the terms, by BM25."""
+        """Live messages that have one of the terms, by the BM25 that all stores have.
+
+        RediSearch's own counts what was deleted until it has cleaned up. So it chooses, where there is more to choose from
+        than `ENOUGH`, and the score is reckoned here.
+        """
         words = {term: indexed_term(term) for term in terms if term}
         if not words or limit < 1:
             return Found()
         name = self._keys.index(scope)
         counts = [self._search(name, f"@terms:({word})", "LIMIT", 0, 0) for word in words.values()]
-        looked = await self._look(scope, counts)
+        looked = await self._look(scope, "", counts)
         if looked is None:
             return Found(having=dict.fromkeys(words, 0))
         total, answers = looked
         having = {term: _count(answer) for term, answer in zip(words, answers, strict=True)}
+        weights = {word: bm25.idf(total, having[term]) for term, word in words.items()}
         query = f"@terms:({'|'.join(words.values())}){self._within(filter)}"
         out: list[Candidate] = []
-        seen: set[tuple[str, int]] = set()
-        offset, size = 0, min(MANY, max(limit, FEW))
+        seen: set[Place] = set()
+        offset, size = 0, min(MANY, max(limit, ENOUGH))
         while len(out) < limit and offset < MOST:
-            found = await self._wire.ask(
-                name, *self._search(name, query, "WITHSCORES", "SCORER", "BM25STD", "LIMIT", offset, size).commands
-            )
-            hits = [(place, score) for place, score in _hits(found) if place not in seen]
+            how = ("RETURN", 1, "terms", "SCORER", "BM25STD", "LIMIT", offset, size)
+            page = _hits(await self._wire.ask(name, *self._search(name, query, *how, content=True).commands))
+            hits = [(place, bm25.score(text.split(" "), weights)) for place, text in page if place not in seen]
             seen.update(place for place, _ in hits)
-            out += await self._candidates(scope, hits, filter)
-            offset, size, full = offset + size, min(MANY, size * 4), len(_hits(found)) == size
-            if not full:
+            out += await self._best(scope, hits, limit - len(out), filter)
+            if len(page) < size:
                 break
-        return Found(sorted(out, key=_score, reverse=True)[:limit], total=total, having=having)
+            offset, size = offset + size, min(MANY, size * 4)
+        return Found(sorted(out, key=_score, reverse=True), total=total, having=having)
 
     async def nearest(self, scope: str, vector: Sequence[float], model: str, limit: int, filter: Filter) -> Found:
         """Live messages whose vectors are nearest, by cosine."""
         length = math.sqrt(math.fsum(number * number for number in vector))
         if not math.isfinite(length):
             raise InvalidInput("a vector has numbers that are none", field="vector")
-        field = vector_field(model, 2 * len(vector))
-        looked = await self._look(scope, ()) if field and length and limit > 0 else None
+        kind = vector_kind(model, 2 * len(vector))
+        looked = await self._look(scope, kind) if kind and length and limit > 0 else None
         if looked is None:
             return Found()
-        name, most = self._keys.index(scope), min(looked[0], MOST)
+        name, most = self._keys.index(scope, kind), min(looked[0], MOST)
         data = struct.pack(f"<{len(vector)}e", *(number / length for number in vector))
         count = min(most, max(limit, FEW))
+        out: list[Candidate] = []
         while count:
-            query = f"({self._within(filter)})=>[KNN {count} @{field} $vector AS distance]"
+            query = f"({self._within(filter)})=>[KNN {count} @vector $vector AS distance]"
             how = ("PARAMS", 2, "vector", data, "SORTBY", "distance", "RETURN", 1, "distance", "LIMIT", 0, count)
-            (found,) = await self._wire.ask_all([self._search(name, query, *how, content=True)])
-            if isinstance(found, Exception):
-                if not _says(found, "Unknown field", field):
-                    raise found
-                # Nothing of the kind was attached, or while the server had no RediSearch.
-                await self.prepare(scope, (field,))
-                await self._look(scope, ())
-                continue
-            hits = [(place, 1.0 - distance) for place, distance in _hits(found)]
-            out = await self._candidates(scope, hits, filter)
-            if len(out) >= limit or len(hits) < count or count == most:
-                return Found(sorted(out, key=_score, reverse=True)[:limit])
+            page = _hits(await self._wire.ask(name, *self._search(name, query, *how, content=True).commands))
+            out = await self._best(scope, [(place, 1.0 - float(text)) for place, text in page], limit, filter)
+            if len(out) == limit or len(page) < count or count == most:
+                break
             count = min(most, count * 4)
-        return Found()
+        return Found(out)
 
     def _search(self, name: str, query: str, *how: str | int | bytes, content: bool = False) -> Unit:
         what: tuple[str, ...] = () if content else ("NOCONTENT",)
@@ -161,9 +164,9 @@ class Index:
         narrow = f" ({' '.join(parts)})=>{{$weight:0}}" if parts else ""
         return f"{narrow} -@expires_at:{between(None, self._driver.now())}"
 
-    async def _look(self, scope: str, units: Sequence[Unit]) -> tuple[int, list[Any]] | None:
-        """How many rows the index holds, and answers from it when it is complete; None for a tenant who has nothing."""
-        name = self._keys.index(scope)
+    async def _look(self, scope: str, kind: str, units: Sequence[Unit] = ()) -> tuple[int, list[Any]] | None:
+        """How many rows an index holds, and answers from it when it is complete; None for a tenant who has nothing."""
+        name = self._keys.index(scope, kind)
         deadline = monotonic() + self._patience
         while True:
             info, *answers = await self._wire.ask_all([Unit(name, (("FT.INFO", name),)), *units])
@@ -171,26 +174,30 @@ class Index:
                 fields = fields_of(info)
                 if not int(fields["indexing"]):
                     return int(fields["num_docs"]), settled(answers)
-            elif not _says(info, "no such index", "Unknown index name"):
+            elif not any(words in str(info) for words in ("no such index", "Unknown index name")):
                 raise info
             elif not await self._wire.ask(self._keys.scopes, ("SISMEMBER", self._keys.scopes, scope)):
                 return None
             else:
-                await self.prepare(scope)
+                await self.prepare(scope, kind)
             if monotonic() > deadline:
-                raise Unavailable(f"RediSearch is still filling the index {name}: what it has not reached is not found")
+                raise Unavailable(f"RediSearch is still filling the index {name}: not all would be found")
             await self._driver.sleep(PAUSE)
 
-    async def _candidates(
-        self, scope: str, hits: Sequence[tuple[tuple[str, int], float]], filter: Filter
+    async def _best(
+        self, scope: str, hits: Sequence[tuple[Place, float]], limit: int, filter: Filter
     ) -> list[Candidate]:
-        """The hits that can be read now, as rows; sessions may have expired, which the index does not know."""
-        rows = await self._reads.rows(scope, [place for place, _ in hits], dump_time(self._driver.now()))
-        return [
-            Candidate(row, score)
-            for place, score in hits
-            if (row := rows.get(place)) is not None and _fits(row, filter)
-        ]
+        """The best hits that can be read now, as rows; sessions may have expired, which an index does not know."""
+        hits = sorted(hits, key=lambda hit: hit[1], reverse=True)
+        out: list[Candidate] = []
+        start = 0
+        while start < len(hits) and len(out) < limit:
+            some = hits[start : start + max(limit - len(out), FEW)]
+            start += len(some)
+            rows = await self._reads.rows(scope, [place for place, _ in some], dump_time(self._driver.now()))
+            found = ((rows.get(place), score) for place, score in some)
+            out += [Candidate(row, score) for row, score in found if row is not None and _fits(row, filter)]
+        return out[:limit]
 
 
 def _fits(row: Message, filter: Filter) -> bool:
@@ -208,10 +215,6 @@ def _score(candidate: Candidate) -> float:
     return candidate.score
 
 
-def _says(error: Exception, *words: str) -> bool:
-    return any(word in str(error) for word in words)
-
-
 def fields_of(reply: Any) -> dict[str, Any]:
     """Names and values of a reply, which is a list or a map as the connection speaks RESP2 or RESP3."""
     return dict(reply) if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
@@ -221,12 +224,10 @@ def _count(reply: Any) -> int:
     return int(reply["total_results"] if isinstance(reply, dict) else reply[0])
 
 
-def _hits(reply: Any) -> list[tuple[tuple[str, int], float]]:
-    """Places and scores (or distances) of an answer."""
+def _hits(reply: Any) -> list[tuple[Place, str]]:
+    """Places and the one field of an answer, in its order; a hash that went while it was found has none."""
     if isinstance(reply, dict):
-        return [
-            (place_of(hit["id"]), float(hit.get("extra_attributes", {}).get("distance", hit.get("score"))))
-            for hit in reply["results"]
-        ]
-    pairs = zip(reply[1::2], reply[2::2], strict=True)
-    return [(place_of(key), float(value[-1] if isinstance(value, list) else value)) for key, value in pairs]
+        found = [(hit["id"], list(hit["extra_attributes"].values())) for hit in reply["results"]]
+    else:
+        found = [(key, fields[1:]) for key, fields in zip(reply[1::2], reply[2::2], strict=True)]
+    return [(place_of(key), values[0]) for key, values in found if values]

@@ -98,13 +98,19 @@ class Keys:
         shared = (f"{base}{part}" for part in ("sessions", "due", "changes", "state"))
         return base, SessionKeys._make((*parts, *shared, f"{own}vectors"))
 
-    def documents(self, scope: str) -> tuple[str, ...]:
-        """What the keys of the hashes that RediSearch indexes begin with, one for each shard of a tenant."""
-        return tuple(f"{base}doc:" for base in self.bases(scope))
+    def documents(self, scope: str, kind: str = "") -> tuple[str, ...]:
+        """What the keys of the hashes in an index begin with, one for each shard of a tenant.
 
-    def index(self, scope: str) -> str:
+        Parameters
+        ----------
+        kind: of vectors; the index of terms when empty.
+        """
+        part = f"vec:{kind}:" if kind else "doc:"
+        return tuple(f"{base}{part}" for base in self.bases(scope))
+
+    def index(self, scope: str, kind: str = "") -> str:
         """The name of a tenant's index."""
-        return f"{self.prefix}:{{{encode(scope)}}}:index"
+        return f"{self.prefix}:{{{encode(scope)}}}:index:{kind or 'terms'}"
 
     def user(self, scope: str, id: str) -> UserKeys:
         """The keys of a user's preferences."""

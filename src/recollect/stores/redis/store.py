@@ -15,7 +15,7 @@ from recollect.stores.redis import schema
 from recollect.stores.redis.by_user import messages_by_user
 from recollect.stores.redis.checks import warnings
 from recollect.stores.redis.connections import borrowed_wire, make_wire
-from recollect.stores.redis.documents import vector_field
+from recollect.stores.redis.documents import vector_kind
 from recollect.stores.redis.feed import Feed
 from recollect.stores.redis.index import Index, has_search
 from recollect.stores.redis.keys import Keys
@@ -126,18 +126,17 @@ class RedisStore(Store):
 
     async def _note_scope(self, wire: Wire, scope: str) -> None:
         """Put a tenant on the list that a sweep goes through, and make its index, before anything is written for it."""
-        await wire.ask(self._keys.scopes, ("SADD", self._keys.scopes, scope))
+        new = await wire.ask(self._keys.scopes, ("SADD", self._keys.scopes, scope))
         if self.capabilities.text_search:
-            await self._index.prepare(scope)
+            await self._index.prepare(scope, new=bool(new))
         self._known_scopes.add(scope)
 
     async def _note_vectors(self, scope: str, ops: Sequence[Op]) -> None:
-        """Make the index ready for vectors that are about to be written."""
+        """Make the indexes for vectors that are about to be written."""
         if self.capabilities.vector_search:
             attached = (vector for op in ops if isinstance(op, Attach) for vector in op.vectors)
-            fields = {vector_field(vector.model, len(vector.data)) for vector in attached} - {""}
-            if fields:
-                await self._index.prepare(scope, sorted(fields))
+            for kind in {vector_kind(vector.model, len(vector.data)) for vector in attached} - {""}:
+                await self._index.prepare(scope, kind)
 
     async def commit(self, partition: Partition, ops: Sequence[Op]) -> list[Result]:
         wire = self._open_wire

@@ -12,7 +12,7 @@ from recollect.store import Append, Appended, Attach, Delete, Op, Partition, Put
 from recollect.store.codec import dump_object, dump_time
 from recollect.store.codec import load_time as _time
 from recollect.store.guards import changed_meanwhile
-from recollect.stores.redis.documents import indexed_terms, vector_field
+from recollect.stores.redis.documents import indexed_terms
 from recollect.stores.redis.keys import Keys
 from recollect.stores.redis.records import Fields, message_fields, message_of
 from recollect.stores.redis.scripts import COMMIT, COMMIT_INDEXED, PREFERENCES
@@ -49,7 +49,7 @@ def unit_of(keys: Keys, partition: Partition, ops: Sequence[Op], now: datetime) 
                 args += terms
                 args[start + 1] = len(args) - start
         elif isinstance(op, Attach):
-            args += _attach(op, keys.indexed)
+            args += _attach(op)
         elif isinstance(op, Put):
             again = False
             args += _put(op)
@@ -78,13 +78,10 @@ def _append(args: Fields, op: Append, now: datetime, instant: str) -> None:
     args[place + 5] = begun
 
 
-def _attach(op: Attach, indexed: bool) -> Fields:
-    fields: Fields = ["attach", 0, 5 if indexed else 3]
+def _attach(op: Attach) -> Fields:
+    fields: Fields = ["attach", 2 + 3 * len(op.vectors)]
     for vector in op.vectors:
         fields += (vector.seq, vector.id, vector_member(vector))
-        if indexed:
-            fields += (vector_field(vector.model, len(vector.data)), vector.data)
-    fields[1] = len(fields)
     return fields
 
 

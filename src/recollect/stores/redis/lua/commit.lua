@@ -145,7 +145,7 @@ local function delete(at)
     wipe()
   elseif name == 'messages' then
     removed = live_count()
-    if docs and h.count > 0 then docs.drop_all(IDS, h.last) end
+    if docs then docs.drop_all() end
     call('DEL', MESSAGES, IDS, EXPIRING, SYSTEM, VECTORS)
     h.count, h.earliest, h.latest, h.ordered = 0, '9', '', '1'
     expiring_touched = true
@@ -156,20 +156,19 @@ end
 
 -- How many were kept: those whose message is there under its number and with its id.
 local function attach(at)
-  local step, kept = tonumber(ARGV[at + 2]), 0
+  local kept = 0
   if not h then return 0 end
   local expiring = call('EXISTS', EXPIRING) == 1
-  for n = at + 3, at + ARGV[at + 1] - 1, step do
-    local seq = ARGV[n]
+  for n = at + 2, at + ARGV[at + 1] - 1, 3 do
+    local seq, member = ARGV[n], ARGV[n + 2]
     if call('HGET', IDS, ARGV[n + 1]) == seq then
       local entry = (expiring or docs) and message(seq)
       if not entry or is_live(entry) then
-        call('ZREMRANGEBYSCORE', VECTORS, seq, seq)
-        call('ZADD', VECTORS, seq, ARGV[n + 2])
-        if docs and entry then
-          docs.attach(seq, field(entry, 'role'), field(entry, 'created_at'), field(entry, 'expires_at'), h.user,
-            ARGV[n + 3], ARGV[n + 4])
+        if docs then
+          docs.attach(seq, member, field(entry, 'role'), field(entry, 'created_at'), field(entry, 'expires_at'), h.user)
         end
+        call('ZREMRANGEBYSCORE', VECTORS, seq, seq)
+        call('ZADD', VECTORS, seq, member)
         kept = kept + 1
       end
     end

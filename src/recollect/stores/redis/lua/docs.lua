@@ -1,14 +1,14 @@
--- What RediSearch indexes of a message: a hash beside it, for a message that has terms or a vector. Only in databases that
+-- What RediSearch indexes: a hash for the terms of a message and one for its vector, beside it. Only in databases that
 -- were made for it; in others this part is left out, and `docs` is nil.
 --
--- The tags are ids in hexadecimal behind a letter, so that nothing in them is syntax, and instants are microseconds since
--- 1970. Each hash is written with one command, for it is indexed anew with each.
+-- Tags are ids in hexadecimal behind a letter, so that nothing in them is syntax, and instants are microseconds since 1970.
+-- Each hash is written by one command, for it is indexed anew by each.
 
 local docs = {}
 do
-  local call, base, id = redis.call, ARGV[2], ARGV[3]
+  local call, base, id, ids, vectors = redis.call, ARGV[2], ARGV[3], KEYS[3], KEYS[11]
   -- The id in a key is written as in the header's, <base>session:<id>:header.
-  local place = base .. 'doc:' .. string.sub(KEYS[1], #base + 9, -8) .. ':'
+  local place = string.sub(KEYS[1], #base + 9, -8) .. ':'
   local owners = {}
 
   local function tag(text)
@@ -20,7 +20,7 @@ do
     return string.format('%.0f', days * DAY + rest)
   end
 
-  local function describe(seq, role, created, expires, owner, ...)
+  local function describe(key, role, created, expires, owner, ...)
     local fields = {'session', tag(id), 'role', tag(role), 'created_at', micros(created), ...}
     if owner then
       fields[#fields + 1] = 'user'
@@ -30,54 +30,74 @@ do
       fields[#fields + 1] = 'expires_at'
       fields[#fields + 1] = micros(expires)
     end
-    call('HSET', place .. seq, unpack(fields))
+    call('HSET', key, unpack(fields))
     owners[owner or ''] = true
+  end
+
+  local function key_of_terms(seq) return base .. 'doc:' .. place .. seq end
+
+  -- Of vectors of one model and one length, which RediSearch can compare. `vector_kind` in documents.py has the same rule.
+  local function key_of_vector(member)
+    local seq, model, data = string.match(member, '^(%d+) [^ ]+ ([^ ]+) (.*)$')
+    if #data == 0 or #data % 2 == 1 or #data > 65536 then return nil end
+    local kind = string.format('%d-%s', #data / 2, string.sub(redis.sha1hex(model), 1, 16))
+    return base .. 'vec:' .. kind .. ':' .. place .. seq, data
+  end
+
+  local function drop_vector(member)
+    local key = key_of_vector(member)
+    if key then call('DEL', key) end
+  end
+
+  local function each_vector(visit)
+    local start = 0
+    repeat
+      local members = call('ZRANGE', vectors, start, start + 99)
+      for _, member in ipairs(members) do visit(member) end
+      start = start + #members
+    until #members == 0
   end
 
   -- The session's owner, as its hashes have it already.
   function docs.had(owner) owners[owner or ''] = true end
 
   function docs.note(seq, role, created, expires, owner, terms)
-    if terms ~= '' then describe(seq, role, created, expires, owner, 'terms', terms) end
+    if terms ~= '' then describe(key_of_terms(seq), role, created, expires, owner, 'terms', terms) end
   end
 
-  function docs.attach(seq, role, created, expires, owner, field, data)
-    local old = call('HGET', place .. seq, 'vector')
-    if old and old ~= field then call('HDEL', place .. seq, old, 'vector') end
-    if field == '' then return end -- bytes that are no numbers
-    describe(seq, role, created, expires, owner, 'vector', field, field, data)
+  -- Before the member takes the place of another.
+  function docs.attach(seq, member, role, created, expires, owner)
+    for _, old in ipairs(call('ZRANGEBYSCORE', vectors, seq, seq)) do drop_vector(old) end
+    local key, data = key_of_vector(member)
+    if key then describe(key, role, created, expires, owner, 'vector', data) end
   end
 
-  function docs.drop(seq) call('DEL', place .. seq) end
-
-  -- Numbers of all messages; all that ever were, where the list of ids has been taken by Redis's own expiry.
-  local function each(ids, last, visit)
-    local seqs = call('HVALS', ids)
-    if #seqs > 0 then
-      for _, seq in ipairs(seqs) do visit(seq) end
-    else
-      for seq = 1, last do visit(string.format('%d', seq)) end
-    end
+  -- Before the message is removed.
+  function docs.drop(seq)
+    call('DEL', key_of_terms(seq))
+    for _, member in ipairs(call('ZRANGEBYSCORE', vectors, seq, seq)) do drop_vector(member) end
   end
 
-  function docs.drop_all(ids, last)
-    each(ids, last, docs.drop)
+  function docs.drop_all()
+    for _, seq in ipairs(call('HVALS', ids)) do call('DEL', key_of_terms(seq)) end
+    each_vector(drop_vector)
     owners = {}
   end
 
   -- All hashes have the session's owner, whoever it was when they were written.
-  function docs.give(owner, ids)
+  function docs.give(owner)
+    local function give(key)
+      if not key or call('EXISTS', key) == 0 then return end
+      if owner then
+        call('HSET', key, 'user', tag(owner))
+      else
+        call('HDEL', key, 'user')
+      end
+    end
     for other in pairs(owners) do
       if other ~= (owner or '') then
-        each(ids, 0, function(seq)
-          if call('EXISTS', place .. seq) == 1 then
-            if owner then
-              call('HSET', place .. seq, 'user', tag(owner))
-            else
-              call('HDEL', place .. seq, 'user')
-            end
-          end
-        end)
+        for _, seq in ipairs(call('HVALS', ids)) do give(key_of_terms(seq)) end
+        each_vector(function(member) give((key_of_vector(member))) end)
         return
       end
     end

@@ -44,7 +44,7 @@ local function begin(at)
 end
 
 local function wipe()
-  if docs and h and h.count > 0 then docs.drop_all(IDS, h.last) end
+  if docs then docs.drop_all() end
   call('DEL', HEADER, MESSAGES, IDS, EXPIRING, SYSTEM, SUMMARY, VECTORS)
   h, changed, dropped = nil, {}, {}
   expiring_touched = true
@@ -76,8 +76,8 @@ local function remove_message(seq, entry)
   if field(entry, 'role') == 'system' then call('ZREM', SYSTEM, seq) end
   call('HDEL', IDS, field(entry, 'id'))
   call('XDEL', MESSAGES, seq .. '-0')
-  call('ZREMRANGEBYSCORE', VECTORS, seq, seq)
   if docs then docs.drop(seq) end
+  call('ZREMRANGEBYSCORE', VECTORS, seq, seq)
   h.count = h.count - 1
 end
 
@@ -132,13 +132,15 @@ local function save()
     if not at then dropped[1] = 'due_at' end
   end
   if not h then return end
-  if docs then docs.give(h.user, IDS) end
+  if docs then docs.give(h.user) end
   if #dropped > 0 then call('HDEL', HEADER, unpack(dropped)) end
   if h.user and (#changed > 0 or not old or old.user ~= h.user) then set('user_id', h.user) end
   if h.expires then set('expires_at', h.expires) end
   if at then set('due_at', at) end
   call('HSET', HEADER, 'message_count', h.count, 'last_seq', h.last, 'updated_at', h.updated, 'first_message_at',
     h.earliest, 'last_message_at', h.latest, 'time_ordered', h.ordered, unpack(changed))
+  -- What is indexed goes with the session, by a sweep: it could not be found by what is left when Redis takes the rest.
+  if docs then return end
   if h.expires then
     local left = string.format('%d', math.max(0, milliseconds_between(now, h.expires)) + MARGIN)
     for n = 2, 6 do call('PEXPIRE', KEYS[n], left) end
