@@ -198,10 +198,15 @@ def prefix_of(place: Path) -> str:
 
 
 def remove(url: str, prefix: str) -> None:
-    """Remove all keys with a prefix."""
+    """Remove all keys and indexes with a prefix."""
     bare = url.replace("redis+cluster://", "redis://")
     with redis.Redis.from_url(bare) as client:
         nodes: list[Any] = [client]
+        if b"search" in {module[b"name"] for module in client.module_list()}:
+            indexes: Any = client.execute_command("FT._LIST")
+            for index in indexes:
+                if index.startswith(f"{prefix}:".encode()):
+                    client.execute_command("FT.DROPINDEX", index)
         if url.startswith("redis+cluster"):
             slots: Any = client.execute_command("CLUSTER SLOTS")
             nodes = [redis.Redis(host=node[2][0].decode(), port=node[2][1]) for node in slots]

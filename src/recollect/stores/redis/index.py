@@ -129,7 +129,7 @@ class Index:
 
     async def nearest(self, scope: str, vector: Sequence[float], model: str, limit: int, filter: Filter) -> Found:
         """Live messages whose vectors are nearest, by cosine."""
-        length = math.sqrt(math.fsum(number * number for number in vector))
+        length = math.hypot(*vector)
         if not math.isfinite(length):
             raise InvalidInput("a vector has numbers that are none", field="vector")
         kind = vector_kind(model, 2 * len(vector))

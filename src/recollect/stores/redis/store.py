@@ -52,14 +52,13 @@ class RedisStore(Store):
         self._client = client
         self._wire: Wire | None = None
         self._usual_shards = CLUSTER_SHARDS if options.cluster else 1
-        self._lay_out(options.shards or self._usual_shards, indexed=False, searchable=False)
+        self._lay_out(options.shards or self._usual_shards, indexed=False)
 
-    def _lay_out(self, shards: int, *, indexed: bool, searchable: bool) -> None:
-        """What kind of database it is: a client without RediSearch writes what the others index, and cannot search."""
+    def _lay_out(self, shards: int, *, indexed: bool) -> None:
         self._keys = Keys(self._options.prefix, shards, indexed=indexed)
         self.capabilities = Capabilities(
-            text_search=indexed and searchable,
-            vector_search=indexed and searchable,
+            text_search=indexed,
+            vector_search=indexed,
             feed="scope" if shards == 1 else "partition",
             push=True,
             index_consistency="immediate",
@@ -89,7 +88,13 @@ class RedisStore(Store):
                 searchable=searchable,
                 where=options.where,
             )
-            self._lay_out(shards, indexed=indexed, searchable=searchable)
+            if indexed and not searchable:
+                # What it writes would not be indexed, so others would search in vain.
+                raise ConfigError(
+                    f"{options.where}: this database is indexed by RediSearch, which is not there or not permitted to"
+                    " this user; docs/stores/redis.md has how to do without"
+                )
+            self._lay_out(shards, indexed=indexed)
         except BaseException:
             await wire.close()
             raise
@@ -127,16 +132,15 @@ class RedisStore(Store):
     async def _note_scope(self, wire: Wire, scope: str) -> None:
         """Put a tenant on the list that a sweep goes through, and make its index, before anything is written for it."""
         new = await wire.ask(self._keys.scopes, ("SADD", self._keys.scopes, scope))
-        if self.capabilities.text_search:
+        if self._keys.indexed:
             await self._index.prepare(scope, new=bool(new))
         self._known_scopes.add(scope)
 
     async def _note_vectors(self, scope: str, ops: Sequence[Op]) -> None:
         """Make the indexes for vectors that are about to be written."""
-        if self.capabilities.vector_search:
-            attached = (vector for op in ops if isinstance(op, Attach) for vector in op.vectors)
-            for kind in {vector_kind(vector.model, len(vector.data)) for vector in attached} - {""}:
-                await self._index.prepare(scope, kind)
+        attached = (vector for op in ops if isinstance(op, Attach) for vector in op.vectors)
+        for kind in {vector_kind(vector.model, len(vector.data)) for vector in attached} - {""}:
+            await self._index.prepare(scope, kind)
 
     async def commit(self, partition: Partition, ops: Sequence[Op]) -> list[Result]:
         wire = self._open_wire
@@ -145,7 +149,8 @@ class RedisStore(Store):
             return []
         if partition.scope not in self._known_scopes:
             await self._note_scope(wire, partition.scope)
-        await self._note_vectors(partition.scope, ops)
+        if self._keys.indexed:
+            await self._note_vectors(partition.scope, ops)
         unit = unit_of(self._keys, partition, ops, self.driver.now())
         return results_of(partition, ops, await wire.ask(unit.key, *unit.commands, again=unit.again))
 
@@ -159,7 +164,8 @@ class RedisStore(Store):
                 check_ops(commit.ops, self.capabilities)
                 if commit.partition.scope not in self._known_scopes:
                     await self._note_scope(wire, commit.partition.scope)
-                await self._note_vectors(commit.partition.scope, commit.ops)
+                if self._keys.indexed:
+                    await self._note_vectors(commit.partition.scope, commit.ops)
             units = [unit_of(self._keys, partition, ops, now) for partition, ops in some]
             for (partition, ops), found in zip(some, await wire.ask_all(units), strict=True):
                 try:
