@@ -268,6 +268,20 @@ def test_a_database_made_without_it_stays_so(own_server: RedisServer) -> None:
         assert client.execute_command("FT._LIST") == []
 
 
+def test_an_index_is_given_up_as_the_page_says(own_server: RedisServer) -> None:
+    with Recollect(own_server.url) as memory, own_server.client() as client:
+        (row,) = memory.session("s").append({"role": "user", "content": "a pear"})
+        attach(memory.store, row, 10)
+        client.hset("recollect:meta", "indexed", 0)
+        for name in client.execute_command("FT._LIST"):
+            client.execute_command("FT.DROPINDEX", name, "DD")
+        assert [key for key in client.scan_iter("*") if ":doc:" in key or ":vec:" in key] == []
+    with Recollect(own_server.url) as memory:
+        assert not memory.store.capabilities.text_search
+        assert [hit.message.content for hit in memory.search("pear")] == ["a pear"]
+        assert len(drive(memory.store.query("vectors", ("default", "s"), limit=9))) == 1
+
+
 def test_another_database_number_has_none(own_server: RedisServer) -> None:
     with Recollect(own_server.url.replace("/0", "/1")) as memory:
         assert not memory.store.capabilities.text_search

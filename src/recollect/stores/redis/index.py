@@ -28,8 +28,8 @@ from recollect.stores.redis.wire import Unit, Wire, settled
 OLDEST_MODULE: Final = 21000
 """2.10: the first with half-precision vectors."""
 
-FEW, ENOUGH, MANY = 50, 1000, 10_000
-"""Rows that are read at least, hits by terms that are asked for at least, hits in one reply at most."""
+FEW, ENOUGH, MANY = 50, 300, 10_000
+"""Nearest that are asked for at least, hits by terms that are asked for at least, hits in one reply at most."""
 
 MOST = 1_000_000
 """Hits that RediSearch gives at most (its MAXSEARCHRESULTS)."""
@@ -192,7 +192,8 @@ class Index:
         out: list[Candidate] = []
         start = 0
         while start < len(hits) and len(out) < limit:
-            some = hits[start : start + max(limit - len(out), FEW)]
+            # Few have expired, so the first look is nearly always the last.
+            some = hits[start : start + max(limit - len(out), FEW if start else 0)]
             start += len(some)
             rows = await self._reads.rows(scope, [place for place, _ in some], dump_time(self._driver.now()))
             found = ((rows.get(place), score) for place, score in some)
