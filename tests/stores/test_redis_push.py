@@ -323,3 +323,32 @@ def test_a_user_who_may_not_wait_is_told(own_server: RedisServer) -> None:
         memory.session("s").append(HI)
         with pytest.raises(ConfigError, match="permit"):
             drive(memory.store.wait("default", last_cursor(memory), LONG))
+
+
+def test_a_cluster_that_loses_a_server_under_who_waits() -> None:
+    made: list[RedisServer] = []
+    url = servers.start_cluster(made)
+    try:
+        with Recollect(f"{url}?retries=0&timeout=1&shards=6") as memory:
+            memory.session("s").append(HI)
+            cursor = last_cursor(memory)
+            thread = threading.Thread(target=waited, args=(memory, cursor))
+            thread.start()
+            until(lambda: sum(listening(client) for client in map(RedisServer.client, made)) == 6)
+            made[-1].kill()
+            thread.join(SOON)
+            assert not thread.is_alive()
+            with pytest.raises(Unavailable):
+                memory.changes(after=cursor)
+            made[-1].start()
+            until(lambda: all(server.client().cluster("INFO")["cluster_state"] == "ok" for server in made), 20)
+            thread = threading.Thread(target=waited, args=(memory, cursor))
+            thread.start()
+            time.sleep(0.2)
+            assert thread.is_alive()
+            memory.session("s").append(HI)
+            thread.join(SOON)
+            assert not thread.is_alive()
+    finally:
+        for server in made:
+            server.stop()

@@ -149,6 +149,17 @@ def test_many_matches_are_chosen_from(memory: Recollect) -> None:
     assert len(find(memory.store, "common", limit=2600)) == 2501
 
 
+def test_a_server_that_gives_few_results_at_once(own_server: RedisServer) -> None:
+    with own_server.client() as client:
+        client.execute_command("FT.CONFIG", "SET", "MAXSEARCHRESULTS", 20)
+    with Recollect(own_server.url) as memory:
+        for row in say(memory.store, "s", *(f"apple {n}" for n in range(30))):
+            attach(memory.store, row, row.seq)
+        assert len(find(memory.store, "apple")) == 20
+        assert len(near(memory.store, limit=30)) == 20
+        assert find(memory.store, "apple", "29", limit=1) == ["apple 29"]
+
+
 def test_what_a_message_had_goes_with_it(memory: Recollect, raw: Any, prefix: str, clock: ManualClock) -> None:
     store = memory.store
     for session, ttl in (("one", None), ("all", None), ("gone", None), ("expired", 10.0)):

@@ -32,7 +32,7 @@ FEW, ENOUGH, MANY = 50, 300, 10_000
 """Nearest that are asked for at least, hits by terms that are asked for at least, hits in one reply at most."""
 
 MOST = 1_000_000
-"""Hits that RediSearch gives at most (its MAXSEARCHRESULTS)."""
+"""Hits that RediSearch gives at most (its MAXSEARCHRESULTS), where it does not say another number."""
 
 SCHEMA = ("session", "TAG", "user", "TAG", "role", "TAG", "created_at", "NUMERIC", "expires_at", "NUMERIC")
 """The fields that terms and vectors have in common."""
@@ -74,6 +74,7 @@ class Index:
         self._reads = reads
         self._driver = driver
         self._patience = patience
+        self._most = 0
 
     async def prepare(self, scope: str, kind: str = "", *, new: bool = False) -> None:
         """Make an index of a tenant's, if it is not there yet.
@@ -115,8 +116,9 @@ class Index:
         query = f"@terms:({'|'.join(words.values())}){self._within(filter)}"
         out: list[Candidate] = []
         seen: set[Place] = set()
-        offset, size = 0, min(MANY, max(limit, ENOUGH))
-        while len(out) < limit and offset < MOST:
+        most = await self._reach()
+        offset, size = 0, min(MANY, most, max(limit, ENOUGH))
+        while len(out) < limit and size > 0:
             how = ("RETURN", 1, "terms", "SCORER", "BM25STD", "LIMIT", offset, size)
             page = _hits(await self._wire.ask(name, *self._search(name, query, *how, content=True).commands))
             hits = [(place, bm25.score(text.split(" "), weights)) for place, text in page if place not in seen]
@@ -124,7 +126,8 @@ class Index:
             out += await self._best(scope, hits, limit - len(out), filter)
             if len(page) < size:
                 break
-            offset, size = offset + size, min(MANY, size * 4)
+            offset += size
+            size = min(MANY, most - offset, size * 4)
         return Found(sorted(out, key=_score, reverse=True), total=total, having=having)
 
     async def nearest(self, scope: str, vector: Sequence[float], model: str, limit: int, filter: Filter) -> Found:
@@ -136,7 +139,7 @@ class Index:
         looked = await self._look(scope, kind) if kind and length and limit > 0 else None
         if looked is None:
             return Found()
-        name, most = self._keys.index(scope, kind), min(looked[0], MOST)
+        name, most = self._keys.index(scope, kind), min(looked[0], await self._reach())
         data = struct.pack(f"<{len(vector)}e", *(number / length for number in vector))
         count = min(most, max(limit, FEW))
         out: list[Candidate] = []
@@ -152,7 +155,8 @@ class Index:
 
     def _search(self, name: str, query: str, *how: str | int | bytes, content: bool = False) -> Unit:
         what: tuple[str, ...] = () if content else ("NOCONTENT",)
-        ends = ("TIMEOUT", max(1, int(self._patience * 1000)), "DIALECT", 2)
+        # Of a search that takes longer RediSearch gives what it has by then. Nobody waits so long for it.
+        ends = ("TIMEOUT", 1000 + int(self._patience * 2000), "DIALECT", 2)
         return Unit(name, (("FT.SEARCH", name, query, *what, "VERBATIM", *how, *ends),))
 
     def _within(self, filter: Filter) -> str:
@@ -163,6 +167,15 @@ class Index:
             parts.append(f"@created_at:{between(filter.since, filter.until)}")
         narrow = f" ({' '.join(parts)})=>{{$weight:0}}" if parts else ""
         return f"{narrow} -@expires_at:{between(None, self._driver.now())}"
+
+    async def _reach(self) -> int:
+        """How many hits a search may give, looked up once."""
+        if not self._most:
+            (found,) = await self._wire.ask_all((Unit("", (("FT.CONFIG", "GET", "MAXSEARCHRESULTS"),)),))
+            said = {} if isinstance(found, Exception) else dict(found)
+            value = str(said.get("MAXSEARCHRESULTS"))
+            self._most = int(value) if value.isdigit() else MOST
+        return self._most
 
     async def _look(self, scope: str, kind: str, units: Sequence[Unit] = ()) -> tuple[int, list[Any]] | None:
         """How many rows an index holds, and answers from it when it is complete; None for a tenant who has nothing."""
