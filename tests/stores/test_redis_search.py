@@ -17,6 +17,7 @@ import redis.asyncio
 from recollect import AsyncRecollect, ConfigError, Recollect, Unsupported
 from recollect.errors import InvalidInput
 from recollect.model import Message, Vector
+from recollect.recall.analyzer import query_terms
 from recollect.store import Append, Attach, Delete, Filter, Partition, SessionDefaults, Store
 from recollect.store.driver import drive
 from recollect.stores.memory import MemoryStore
@@ -121,8 +122,8 @@ def test_search_through_the_library_is_the_index(memory: Recollect) -> None:
     assert memory.store.capabilities.vector_search
     memory.session("s", user="u").append({"role": "user", "content": "She likes Korean barbecue"})
     memory.session("s").append({"role": "user", "content": "서울에서 만나요"})
-    assert [hit.message.content for hit in memory.search("barbecue")] == ["She likes Korean barbecue"]
-    assert [hit.message.content for hit in memory.search("서울")] == ["서울에서 만나요"]
+    assert [hit.text for hit in memory.search("barbecue")] == ["She likes Korean barbecue"]
+    assert [hit.text for hit in memory.search("서울")] == ["서울에서 만나요"]
     memory.user("u").forget()
     assert memory.search("barbecue") == []
 
@@ -268,15 +269,44 @@ def test_a_client_that_may_not_search_is_refused(own_server: RedisServer) -> Non
             Recollect(url).open()
 
 
-def test_a_database_made_without_it_stays_so(own_server: RedisServer) -> None:
+def test_a_database_made_without_it_stays_so_until_it_is_indexed(own_server: RedisServer) -> None:
     with own_server.client() as client:
         client.hset("recollect:meta", mapping={"schema": 1, "shards": 1})
         with Recollect(own_server.url) as memory:
             assert not memory.store.capabilities.text_search
-            memory.session("s").append({"role": "user", "content": "a pear"})
-            assert [hit.message.content for hit in memory.search("pear")] == ["a pear"]
+            (row,) = memory.session("s", user="u").append({"role": "user", "content": "a pear"})
+            attach(memory.store, row, 10)
+            memory.session("t").append([{"role": "user", "content": f"apple {n}"} for n in range(1200)])
+            assert [hit.text for hit in memory.search("pear")] == ["a pear"]
+            assert memory.reindex().messages == 0
         assert client.hget("recollect:meta", "schema") == "2"
         assert client.execute_command("FT._LIST") == []
+        client.hset("recollect:meta", "indexed", 1)
+        with Recollect(own_server.url) as memory:
+            assert memory.reindex().messages == 1201
+            assert find(memory.store, "pear", user_id="u") == ["a pear"]
+            assert len(find(memory.store, *query_terms("apple"), limit=2000)) == 1200
+            assert near(memory.store, user_id="u") == ["a pear"]
+
+
+def test_terms_by_other_rules_are_made_anew_while_work_goes_on(memory: Recollect, raw: Any, prefix: str) -> None:
+    say(memory.store, "s", *(f"old{n}" for n in range(700)), user="u")
+    say(memory.store, "t", "old alone", "")
+    told = []
+
+    def progress(done: int) -> None:
+        told.append(done)
+        drive(memory.store.commit(Partition("default", "session", "s"), [Delete(table="messages", seq=700)]))
+
+    assert drive(memory.store.index_version()) in (0, 1, 2, 3)
+    done = drive(memory.store.reindex(9, lambda row: "" if row.seq == 2 else f"new{row.seq}", progress))
+    assert done == 701
+    assert told[0] == 500
+    assert drive(memory.store.index_version()) == 9
+    assert find(memory.store, "old1", "old", "new2", "new700") == []
+    assert sorted(find(memory.store, "new1")) == ["old alone", "old0"]
+    assert find(memory.store, "new300", user_id="u") == ["old299"]
+    assert len(hashes(raw, prefix)) == 699
 
 
 def test_an_index_is_given_up_as_the_page_says(own_server: RedisServer) -> None:
@@ -289,7 +319,7 @@ def test_an_index_is_given_up_as_the_page_says(own_server: RedisServer) -> None:
         assert [key for key in client.scan_iter("*") if ":doc:" in key or ":vec:" in key] == []
     with Recollect(own_server.url) as memory:
         assert not memory.store.capabilities.text_search
-        assert [hit.message.content for hit in memory.search("pear")] == ["a pear"]
+        assert [hit.text for hit in memory.search("pear")] == ["a pear"]
         assert len(drive(memory.store.query("vectors", ("default", "s"), limit=9))) == 1
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from recollect.errors import ConfigError, RecollectError, Unsupported
-from recollect.model import Change, Swept
+from recollect.model import Change, Message, Swept
 from recollect.store import Attach, Capabilities, Commit, Driver, Filter, Found, Op, Partition, Result, Store
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key, Row, check_ops
@@ -22,6 +22,7 @@ from recollect.stores.redis.keys import Keys
 from recollect.stores.redis.options import CLUSTER_SHARDS, Options
 from recollect.stores.redis.paths import Paths
 from recollect.stores.redis.reads import MAX_SEQ, Reads
+from recollect.stores.redis.reindex import Reindexing
 from recollect.stores.redis.sweeper import sweep_sessions
 from recollect.stores.redis.wire import Wire
 from recollect.stores.redis.writes import results_of, unit_of
@@ -237,6 +238,24 @@ class RedisStore(Store):
     async def wait(self, scope: str, after: str | None, seconds: float) -> None:
         self._check_open()
         await self._feed.wait(scope, after, seconds)
+
+    async def index_version(self) -> int:
+        found = await self._open_wire.ask(self._keys.meta, ("HGET", self._keys.meta, "terms_version"))
+        return int(found or 0)
+
+    async def mark_index(self, version: int) -> None:
+        await self._open_wire.ask(self._keys.meta, ("HSETNX", self._keys.meta, "terms_version", version))
+
+    async def reindex(self, version: int, terms: Callable[[Message], str], progress: Callable[[int], object]) -> int:
+        wire, keys = self._open_wire, self._keys
+        if not keys.indexed:
+            return 0
+        work = Reindexing(wire, keys, self._reads, self._paths, self.driver, terms, progress)
+        for scope in sorted(await wire.ask(keys.scopes, ("SMEMBERS", keys.scopes))):
+            await self._index.prepare(scope)
+            await work.scope(scope)
+        await wire.ask(keys.meta, ("HSET", keys.meta, "terms_version", version))
+        return work.done
 
     async def warnings(self) -> list[str]:
         return await warnings(self._open_wire)

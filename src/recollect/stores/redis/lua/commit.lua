@@ -154,31 +154,44 @@ local function delete(at)
   return removed
 end
 
--- How many were kept: those whose message is there under its number and with its id.
-local function attach(at)
-  local kept = 0
+-- What visits each of an operation's messages that is there, under its number and with its id; how many are.
+local function each_message(at, visit)
+  local count = 0
   if not h then return 0 end
   local expiring = call('EXISTS', EXPIRING) == 1
   for n = at + 2, at + ARGV[at + 1] - 1, 3 do
-    local seq, member = ARGV[n], ARGV[n + 2]
+    local seq = ARGV[n]
     if call('HGET', IDS, ARGV[n + 1]) == seq then
       local entry = (expiring or docs) and message(seq)
       if not entry or is_live(entry) then
-        if docs then
-          docs.attach(seq, member, field(entry, 'role'), field(entry, 'created_at'), field(entry, 'expires_at'), h.user)
-        end
-        call('ZREMRANGEBYSCORE', VECTORS, seq, seq)
-        call('ZADD', VECTORS, seq, member)
-        kept = kept + 1
+        visit(seq, ARGV[n + 2], entry)
+        count = count + 1
       end
     end
   end
-  return kept
+  return count
+end
+
+local function described(entry)
+  return field(entry, 'role'), field(entry, 'created_at'), field(entry, 'expires_at'), h.user
+end
+
+local function attach(at)
+  return each_message(at, function(seq, member, entry)
+    if docs then docs.attach(seq, member, described(entry)) end
+    call('ZREMRANGEBYSCORE', VECTORS, seq, seq)
+    call('ZADD', VECTORS, seq, member)
+  end)
+end
+
+local function terms(at)
+  return each_message(at, function(seq, words, entry) docs.renew(seq, words, described(entry)) end)
 end
 
 local refused = conflict()
 if refused then return refused end
-local apply = {append = append, header = put_header, summary = put_summary, delete = delete, attach = attach}
+local apply = {append = append, header = put_header, summary = put_summary, delete = delete, attach = attach,
+  terms = terms}
 local results, at = {}, 5
 for n = 1, count do
   if h and is_past(h.expires) then

@@ -72,6 +72,16 @@ do
     if key then describe(key, role, created, expires, owner, 'vector', data) end
   end
 
+  -- Anew, whatever was there.
+  function docs.renew(seq, terms, role, created, expires, owner)
+    call('DEL', key_of_terms(seq))
+    docs.note(seq, role, created, expires, owner, terms)
+    for _, member in ipairs(call('ZRANGEBYSCORE', vectors, seq, seq)) do
+      local key, data = key_of_vector(member)
+      if key and call('EXISTS', key) == 0 then describe(key, role, created, expires, owner, 'vector', data) end
+    end
+  end
+
   -- Before the message is removed.
   function docs.drop(seq)
     call('DEL', key_of_terms(seq))
