@@ -276,7 +276,7 @@ def test_a_database_made_without_it_stays_so_until_it_is_indexed(own_server: Red
             assert not memory.store.capabilities.text_search
             (row,) = memory.session("s", user="u").append({"role": "user", "content": "a pear"})
             attach(memory.store, row, 10)
-            memory.session("t").append([{"role": "user", "content": f"apple {n}"} for n in range(1200)])
+            memory.session("t", ttl=1000).append([{"role": "user", "content": f"apple {n}"} for n in range(1200)])
             assert [hit.text for hit in memory.search("pear")] == ["a pear"]
             assert memory.reindex().messages == 0
         assert client.hget("recollect:meta", "schema") == "2"
@@ -287,6 +287,7 @@ def test_a_database_made_without_it_stays_so_until_it_is_indexed(own_server: Red
             assert find(memory.store, "pear", user_id="u") == ["a pear"]
             assert len(find(memory.store, *query_terms("apple"), limit=2000)) == 1200
             assert near(memory.store, user_id="u") == ["a pear"]
+        assert client.pttl("recollect:{default}:session:t:ids") == -1, "by them a sweep finds what is indexed"
 
 
 def test_terms_by_other_rules_are_made_anew_while_work_goes_on(memory: Recollect, raw: Any, prefix: str) -> None:

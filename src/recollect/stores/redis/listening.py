@@ -128,7 +128,7 @@ class BlockingListeners(Listeners):
                 connection._sock.shutdown(socket.SHUT_RDWR)
             except (AttributeError, OSError):
                 pass  # not connected yet, or not any more
-        for idle in self._idle.values():
+        for idle in list(self._idle.values()):
             while idle:
                 idle.pop().disconnect()
 

@@ -140,8 +140,10 @@ local function save()
   call('HSET', HEADER, 'message_count', h.count, 'last_seq', h.last, 'updated_at', h.updated, 'first_message_at',
     h.earliest, 'last_message_at', h.latest, 'time_ordered', h.ordered, unpack(changed))
   -- What is indexed goes with the session, by a sweep: it could not be found by what is left when Redis takes the rest.
-  if docs then return end
-  if h.expires then
+  if docs and h.expires then
+    for n = 2, 6 do call('PERSIST', KEYS[n]) end
+    call('PERSIST', VECTORS)
+  elseif h.expires then
     local left = string.format('%d', math.max(0, milliseconds_between(now, h.expires)) + MARGIN)
     for n = 2, 6 do call('PEXPIRE', KEYS[n], left) end
     call('PEXPIRE', VECTORS, left)
