@@ -29,6 +29,9 @@ Call = tuple[Node, bytes]
 KEPT = 16
 """Connections to one server that are kept for those who will wait."""
 
+GLANCE = 0.05
+"""Seconds for the rest of an answer that has begun to come. What came may also be of TLS alone, with no answer behind it."""
+
 
 class Listeners(ABC):
     """Waits at servers."""
@@ -82,7 +85,7 @@ class BlockingListeners(Listeners):
                     for key, _ in ready:
                         connection = key.data
                         try:
-                            found = _reply(connection, patience)
+                            found = _reply(connection)
                         except RedisTimeoutError:
                             continue  # TLS had something to say, Redis not yet
                         selector.unregister(key.fileobj)
@@ -133,9 +136,9 @@ class BlockingListeners(Listeners):
                 idle.pop().disconnect()
 
 
-def _reply(connection: Any, patience: float) -> Any:
+def _reply(connection: Any) -> Any:
     try:
-        return connection.read_response(timeout=patience, disconnect_on_error=False)
+        return connection.read_response(timeout=GLANCE, disconnect_on_error=False)
     except ResponseError as error:
         return error
 
