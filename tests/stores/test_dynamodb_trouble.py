@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import threading
 import time
@@ -260,22 +261,19 @@ def test_an_answer_lost_on_the_way_is_asked_for_again_without_doubling(place: Pa
 def test_a_large_commit_cut_off_anywhere_is_whole_or_not_there(
     place: Path, nth: int, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """150 messages are six transactions: the announcement, four for the stretch, the showing."""
+    """150 messages are six transactions: the announcement, four for the stretch (at once), the showing."""
     monkeypatch.setattr(commit, "BUSY_TURNS", 2)
     rows = [{"role": "user", "content": str(n), "id": str(n)} for n in range(150)]
     store = make_store(place)
     with Recollect(store) as memory:
         memory.session("s").append({**HI, "id": "first"})
-        request, count = store._client.request, 0
+        request, counter = store._client.request, itertools.count(1)
 
         def cut(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
-            nonlocal count
-            if operation == "transact_write_items":
-                count += 1
-                if count == nth and when == "after":
+            if operation == "transact_write_items" and next(counter) == nth:
+                if when == "after":
                     request(operation, arguments)
-                if count == nth:
-                    raise Unavailable("cut off")
+                raise Unavailable("cut off")
             return request(operation, arguments)
 
         store._client.request = cut  # type: ignore[method-assign]
@@ -308,14 +306,11 @@ def test_a_writer_that_comes_between_wins_and_the_large_commit_is_made_again(
     store = make_store(place)
     with Recollect(store) as memory, Recollect(make_store(place)) as other:
         memory.session("s").append({**HI, "id": "first"})
-        request, count = store._client.request, 0
+        request, counter = store._client.request, itertools.count(1)
 
         def meddle(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
-            nonlocal count
-            if operation == "transact_write_items":
-                count += 1
-                if count == 3:  # between two transactions of the stretch
-                    other.session("s").append({"role": "user", "content": "mine", "id": "0"})
+            if operation == "transact_write_items" and next(counter) == 3:  # between two transactions of the stretch
+                other.session("s").append({"role": "user", "content": "mine", "id": "0"})
             return request(operation, arguments)
 
         store._client.request = meddle  # type: ignore[method-assign]

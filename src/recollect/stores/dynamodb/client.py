@@ -13,6 +13,7 @@ from recollect.store import Driver
 from recollect.stores.dynamodb.failures import translate
 from recollect.stores.dynamodb.options import Options
 from recollect.stores.dynamodb.values import Item
+from recollect.stores.dynamodb.wire import speed_up
 
 GET_KEYS = 100
 """Keys of one BatchGetItem."""
@@ -89,7 +90,7 @@ class Client:
                 region_name=options.region,
             )
             session._session.register_component("data_loader", _loader())
-            return session.client("dynamodb", endpoint_url=options.endpoint_url, config=config)
+            client = session.client("dynamodb", endpoint_url=options.endpoint_url, config=config)
         except Exception as error:
             found = translate(error, "the client", self.where)
             if found is None and isinstance(error, ValueError):
@@ -97,6 +98,8 @@ class Client:
             if found is None:
                 raise
             raise found from error
+        speed_up(client)
+        return client
 
     async def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """One request, and its answer.
@@ -191,12 +194,9 @@ class Client:
                 return items
 
     async def pause(self, turn: int) -> None:
-        """Wait before another try: longer each time, at random, so that those who met do not meet again.
-
-        "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: full jitter.
-        """
+        """Wait before another try."""
         assert self._driver is not None
-        await self._driver.sleep(random.uniform(0.0, min(0.5, 0.004 * 2 ** min(turn, 10))))
+        await self._driver.sleep(pause_of(turn))
 
     async def _back_off(self, tries: int, *, made_progress: bool) -> int:
         tries = 0 if made_progress else tries + 1
@@ -204,6 +204,14 @@ class Client:
             raise Unavailable(f"DynamoDB at {self.where} does not process what it is sent: it is throttled")
         await self.pause(tries)
         return tries
+
+
+def pause_of(turn: int) -> float:
+    """Seconds to wait before another try: longer each time, at random, so that those who met do not meet again.
+
+    "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: full jitter.
+    """
+    return random.uniform(0.0, min(0.5, 0.004 * 2 ** min(turn, 10)))
 
 
 def _count(requests: Mapping[str, Any]) -> int:

@@ -19,12 +19,15 @@ from recollect.store.codec import (
     load_time,
 )
 from recollect.stores.dynamodb.keys import SUMMARY, piece_key
-from recollect.stores.dynamodb.values import Item, get_number, get_text, number, size_of, text
+from recollect.stores.dynamodb.values import Item, bound_of, get_number, get_text, number, size_of, text
 
 T = TypeVar("T")
 
 ROOM = 360 * 1024
 """Bytes of the long fields that one item takes: the rest of its 400 KB is for ids and names."""
+
+LARGEST = 390 * 1024
+"""Bytes of an item that cannot be split."""
 
 COMPRESS_FROM = 1024
 """Bytes from which a field is worth compressing: below, nothing is saved of the kilobytes that are paid for."""
@@ -201,8 +204,7 @@ def _decompressed(packed: bytes) -> str:
 
 def check_fits(item: Item, what: str) -> None:
     """Raise `LimitExceeded` for an item that cannot be split and is too large for one."""
-    size = size_of(item)
-    if size > 390 * 1024:
+    if bound_of(item) > LARGEST and (size := size_of(item)) > LARGEST:
         raise LimitExceeded(f"{what} of {size:,} bytes is over what one DynamoDB item holds (400 KB)")
 
 

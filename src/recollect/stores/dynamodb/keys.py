@@ -49,6 +49,11 @@ def seq_entry(seq: int) -> str:
     return f"seq/{seq:012}"
 
 
+def lane_entry(number: int) -> str:
+    """The sort key in the index of a lane through which a large commit is written."""
+    return f"lane/{number}"
+
+
 def segment_start(seq: int) -> int:
     """The first number of the segment in which a number lies."""
     return (seq - 1) // SEGMENT * SEGMENT + 1

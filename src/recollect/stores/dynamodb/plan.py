@@ -48,11 +48,13 @@ class Known(Struct):
     ----------
     ids: the live message that has an id, None where the id turned out to be free. seqs: the same by number.
     live_expiring: how many messages that will expire can still be read; None if nobody counted.
+    likely_new: a sample of many ids was looked up, and none of them is there.
     """
 
     ids: dict[str, Stored | None] = field(default_factory=dict)
     seqs: dict[int, Stored | None] = field(default_factory=dict)
     live_expiring: int | None = None
+    likely_new: bool = False
 
 
 class Entry(Struct):

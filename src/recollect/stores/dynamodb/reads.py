@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from recollect.errors import CorruptRecord
 from recollect.model import Message, Session, Summary
-from recollect.store import Driver
+from recollect.store import Driver, Partition
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key
+from recollect.stores.dynamodb.cache import Cache
 from recollect.stores.dynamodb.client import Client
 from recollect.stores.dynamodb.header import Header, header_of
 from recollect.stores.dynamodb.items import joined, message_of, summary_of
@@ -79,6 +80,16 @@ class Reads:
         """The header as it is stored, deleted or expired as it may be."""
         item = await self.client.get(self._names.conversations, _at(key(scope, id), HEADER))
         return None if item is None else header_of(item)
+
+    async def know(self, sessions: Iterable[Partition], cache: Cache) -> None:
+        """Put headers that are not in the cache there, many a request."""
+        slots = {key(session.scope, session.id): cache.slot(key(session.scope, session.id)) for session in sessions}
+        wanted = [session for session, slot in slots.items() if not slot.loaded]
+        table = self._names.conversations
+        found = await self.client.get_many({table: [_at(session, HEADER) for session in wanted]})
+        headers = {item["session_id"]["S"]: header_of(item) for item in found[table]}
+        for session in wanted:
+            slots[session].set(headers.get(session))
 
     async def session(self, scope: str, id: str) -> Session | None:
         """The record of a session that is there."""

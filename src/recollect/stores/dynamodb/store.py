@@ -12,6 +12,7 @@ from recollect.store import (
     PATHS,
     Candidate,
     Capabilities,
+    Commit,
     Delete,
     Driver,
     Filter,
@@ -22,6 +23,7 @@ from recollect.store import (
 )
 from recollect.store.contract import Key, Row, check_ops
 from recollect.stores.dynamodb import schema, template
+from recollect.stores.dynamodb.bulk import ThreadsDriver, commit_all
 from recollect.stores.dynamodb.by_user import ByUser
 from recollect.stores.dynamodb.cache import Cache
 from recollect.stores.dynamodb.client import Cancelled, Client
@@ -34,6 +36,7 @@ from recollect.stores.dynamodb.options import Options
 from recollect.stores.dynamodb.plan import Plan, check_sizes
 from recollect.stores.dynamodb.preferences import PreferenceCommits
 from recollect.stores.dynamodb.reads import Reads
+from recollect.stores.dynamodb.staged import LANES
 from recollect.stores.dynamodb.sweep import Sweeper
 
 
@@ -74,7 +77,7 @@ class DynamoDBStore(Store):
             check_compression()
         if self._client.is_open:
             return
-        self.driver = driver
+        self.driver = driver = ThreadsDriver(driver)
         options, client, names = self.options, self._client, self._names
         await client.open(driver)
         try:
@@ -83,6 +86,7 @@ class DynamoDBStore(Store):
             await client.close()
             raise
         cache, ticks = Cache(), Ticks(driver.now)
+        self._threads, self._cache = driver, cache
         consistent = options.consistent_read
         self._reads = Reads(client, names, driver, consistent=consistent)
         self._listing = Listing(client, names, driver, self._reads)
@@ -129,6 +133,16 @@ class DynamoDBStore(Store):
         if plan.leaves_remains and any(isinstance(op, Delete) for op in ops):
             await self._tidy(plan)
         return results
+
+    async def commit_many(self, commits: Sequence[Commit]) -> list[list[Result] | RecollectError]:
+        self._check_open()
+        if len({commit.partition for commit in commits}) < 2:
+            return await super().commit_many(commits)
+        await self._reads.know(
+            {commit.partition for commit in commits if commit.partition.kind == "session"}, self._cache
+        )
+        at_once = max(1, self.options.connections // LANES)
+        return await self._threads.run(commit_all, self.commit, commits, self._threads, at_once)
 
     async def _tidy(self, plan: Plan) -> None:
         """Remove what a deletion left. The commit is done: what cannot be removed now is left to the sweep."""

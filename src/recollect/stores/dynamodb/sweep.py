@@ -14,7 +14,7 @@ from typing import Any
 from recollect.model import Swept
 from recollect.store import Driver
 from recollect.store.codec import dump_time, load_time
-from recollect.stores.dynamodb import actions
+from recollect.stores.dynamodb import actions, staged
 from recollect.stores.dynamodb.cache import Cache
 from recollect.stores.dynamodb.client import Cancelled, Client
 from recollect.stores.dynamodb.feed import Feed
@@ -25,6 +25,9 @@ from recollect.stores.dynamodb.schema import Names
 from recollect.stores.dynamodb.values import Item, get_number, text
 
 TURNS = 20
+
+MOST_PLACES = 100
+"""Operands of IN (DynamoDB, "Condition and filter expressions"). The last place of an id is the one its entry can have."""
 
 
 class Sweeper:
@@ -100,7 +103,7 @@ class Sweeper:
         if header.busy_until:
             if header.busy_until > now:
                 return
-            header = await self._replace(header, header.copy())  # takes the guard away from whoever was writing
+            header = await self._replace(header, header.copy())  # closes the lanes of whoever was writing
         session = key(header.scope, header.id)
         await self._remove(session, header)
         if header.owner_stale:
@@ -128,9 +131,11 @@ class Sweeper:
 
     async def _replace(self, before: Header, after: Header, *others: actions.Action) -> Header:
         after.commit_id, after.busy_until = os.urandom(16).hex(), ""
+        session = key(after.scope, after.id)
         put = actions.guarded_put(self._names.conversations, after.item(), "session_id", before.commit_id)
-        await self._transact([put, *others])
-        self._cache.slot(key(after.scope, after.id)).loaded = False
+        lanes = staged.closed(self._names.index, session) if before.busy_until else []
+        await self._transact([put, *others, *lanes])
+        self._cache.slot(session).loaded = False
         return after
 
     async def _transact(self, sent: Sequence[actions.Action]) -> None:
@@ -223,9 +228,16 @@ class Sweeper:
         await self._client.write_many([(table, {"DeleteRequest": {"Key": key}}) for key in keys])
 
     async def _delete_entries(self, entries: Sequence[tuple[Item, str]]) -> None:
-        """Delete entries of the index, each only while it is that of the message that is gone: the id may be taken again."""
-        for start in range(0, len(entries), actions.MOST):
-            sent = [self._delete_entry(key, place) for key, place in entries[start : start + actions.MOST]]
+        """Delete entries of the index, each only while it is that of a message that is gone: the id may be taken again.
+
+        An id may have been taken more than once by messages that are all gone.
+        """
+        places: dict[str, tuple[Item, list[str]]] = {}
+        for at, place in entries:
+            places.setdefault(at["entry"]["S"], (at, []))[1].append(place)
+        wanted = [self._delete_entry(at, gone) for at, gone in places.values()]
+        for start in range(0, len(wanted), actions.MOST):
+            sent = wanted[start : start + actions.MOST]
             try:
                 await self._transact(sent)
             except Cancelled:
@@ -235,14 +247,15 @@ class Sweeper:
                     except Cancelled:
                         continue
 
-    def _delete_entry(self, key: Item, place: str) -> actions.Action:
+    def _delete_entry(self, key: Item, places: Sequence[str]) -> actions.Action:
+        values = {f":ts{n}": text(place) for n, place in enumerate(places[-MOST_PLACES:])}
         return {
             "Delete": {
                 "TableName": self._names.index,
                 "Key": key,
-                "ConditionExpression": "#ts = :ts OR attribute_not_exists(session_id)",
+                "ConditionExpression": f"#ts IN ({', '.join(values)}) OR attribute_not_exists(session_id)",
                 "ExpressionAttributeNames": {"#ts": "timestamp"},
-                "ExpressionAttributeValues": {":ts": text(place)},
+                "ExpressionAttributeValues": values,
             }
         }
 

@@ -11,7 +11,6 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "conversations": (
         "BatchGetItem",
         "BatchWriteItem",
-        "ConditionCheckItem",
         "DeleteItem",
         "DescribeTable",
         "GetItem",
@@ -19,7 +18,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
         "Query",
         "UpdateItem",
     ),
-    "index": ("BatchGetItem", "DeleteItem", "DescribeTable", "PutItem", "Query"),
+    "index": ("BatchGetItem", "ConditionCheckItem", "DeleteItem", "DescribeTable", "PutItem", "Query"),
     "preferences": (
         "BatchGetItem",
         "ConditionCheckItem",
