@@ -12,6 +12,7 @@ from recollect.testing.suites.ordering import Ordering
 from recollect.testing.suites.records import Records
 from recollect.testing.suites.retries import Retries
 from recollect.testing.suites.search import Search
+from recollect.testing.suites.vectors import Vectors
 from recollect.testing.suites.windows import Windows
 
 SUITES = (
@@ -23,6 +24,7 @@ SUITES = (
     Windows,
     Expiry,
     Search,
+    Vectors,
     Feed,
     Isolation,
     Lifecycle,
@@ -41,6 +43,7 @@ class StoreSuites(
     Windows,
     Expiry,
     Search,
+    Vectors,
     Feed,
     Isolation,
     Lifecycle,
