@@ -13,6 +13,7 @@ from moto.server import ThreadedMotoServer
 from msgspec import yaml
 
 from recollect import Recollect
+from recollect.model import Vector
 from recollect.stores.dynamodb import DynamoDBStore, schema
 from recollect.stores.dynamodb.options import Options
 from recollect.stores.dynamodb.template import ACTIONS, cloudformation, ddbsh
@@ -126,12 +127,17 @@ def _everything(memory: Recollect) -> None:
     memory.stats()
     list(memory.changes())
     memory.sweep()
-    from recollect.store import Delete, Partition
+    from recollect.store import Attach, Delete, Partition
     from recollect.store.driver import drive
 
     store: Any = memory._twin._store
     drive(store.query("preferences", (memory.scope,), limit=9))
     drive(store.query("messages_by_id", (memory.scope, "s", "5"), limit=1))
+    (row,) = session.append({"role": "user", "content": "with a vector"})
+    vector = Vector(session_id="s", seq=row.seq, id=row.id, model="m", data=b"\0\0")
+    for _ in range(2):
+        drive(store.commit(Partition(memory.scope, "session", "s"), [Attach(vectors=[vector])]))
+    drive(store.query("vectors", (memory.scope, "s"), limit=9))
     user.forget()
     preferences: Any = __import__("recollect.testing.kit", fromlist=["x"])
     partition = Partition(memory.scope, "user", "u")

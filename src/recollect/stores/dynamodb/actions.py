@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from recollect.stores.dynamodb.plan import FREE, Entry
+from recollect.stores.dynamodb.known import FREE, Entry
 from recollect.stores.dynamodb.values import Item, bound_of, text
 
 MOST = 100

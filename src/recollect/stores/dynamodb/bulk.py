@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any, TypeVar
 
 from recollect.errors import RecollectError
@@ -19,11 +20,14 @@ class ThreadsDriver(Driver):
     """The driver that a store was given; but in threads that call `begin` it blocks, so that they need nobody's event loop."""
 
     def __init__(self, given: Driver) -> None:
-        super().__init__(given.now)
-        self.blocking = given.blocking
         self._given = given
+        super().__init__(self._now)
+        self.blocking = given.blocking
         self._blocking = BlockingDriver()
         self._thread = threading.local()
+
+    def _now(self) -> datetime:
+        return self._given.now()
 
     def begin(self) -> None:
         """From now on this thread blocks."""

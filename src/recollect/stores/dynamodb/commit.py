@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from recollect.errors import ConfigError, LimitExceeded, RecollectError, Unavailable
 from recollect.model import Session
-from recollect.store import Append, Delete, Driver, Op, Partition, Put, Result
+from recollect.store import Append, Attach, Delete, Driver, Op, Partition, Put, Result
 from recollect.store.codec import dump_time
 from recollect.stores.dynamodb import actions, feed, staged
 from recollect.stores.dynamodb.actions import Action
@@ -16,9 +16,11 @@ from recollect.stores.dynamodb.cache import Cache, Slot
 from recollect.stores.dynamodb.client import Cancelled, Client
 from recollect.stores.dynamodb.header import Header, header_of
 from recollect.stores.dynamodb.keys import Ticks, key, timestamp
-from recollect.stores.dynamodb.plan import Known, Plan
+from recollect.stores.dynamodb.known import Known
+from recollect.stores.dynamodb.plan import Plan
 from recollect.stores.dynamodb.reads import Reads
 from recollect.stores.dynamodb.schema import Names
+from recollect.stores.dynamodb.vectors import Vectors
 
 MANY_IDS = 45
 """From so many messages on, the ids are looked up before the commit: it will not fit one transaction anyway."""
@@ -65,9 +67,19 @@ class Commits:
     """
 
     def __init__(
-        self, client: Client, names: Names, driver: Driver, reads: Reads, cache: Cache, ticks: Ticks, *, compress: bool
+        self,
+        client: Client,
+        names: Names,
+        driver: Driver,
+        reads: Reads,
+        vectors: Vectors,
+        cache: Cache,
+        ticks: Ticks,
+        *,
+        compress: bool,
     ) -> None:
         self._client = client
+        self._vectors = vectors
         self._names = names
         self._driver = driver
         self._reads = reads
@@ -171,6 +183,10 @@ class Commits:
         for op in ops:
             if isinstance(op, Delete) and op.table == "messages" and op.seq is not None and op.seq not in known.seqs:
                 known.seqs[op.seq] = await self._reads.stored_by_seq(base, op.seq)
+        attached = {vector.id for op in ops if isinstance(op, Attach) for vector in op.vectors} - known.entries.keys()
+        if attached and base.last_seq:
+            entries = await self._reads.live_entries(base, sorted(attached))
+            known.entries |= {id: entries.get(id) for id in attached}
         rows = [row.id for op in ops if isinstance(op, Append) for row in op.rows]
         if len(rows) > MANY_IDS and base.last_seq:
             unknown = [id for id in dict.fromkeys(rows) if id not in known.ids]
@@ -216,24 +232,27 @@ class Commits:
         rest = self._rest(plan, header)
         first = actions.guarded_put(names.conversations, header.item(), "session_id", guard)
         lanes = staged.closed(names.index, plan.key) if base and base.busy_until else []
-        whole = [first, *messages, *puts, *rest, *lanes]
-        if actions.fits(whole):
-            await self._send(slot, base, whole, header, wait=self._driver.blocking)
+        fresh, others = ([actions.put(names.index, it) for it in plan.vectors(fresh=new)] for new in (True, False))
+        whole = [first, *messages, *puts, *fresh, *rest, *lanes]
+        if base is not None and others and not actions.fits([*whole, *others]):
+            await self._vectors.write(base, plan.vectors(fresh=False))
+            others = []
+        if actions.fits([*whole, *others]):
+            await self._send(slot, base, [*whole, *others], header, wait=self._driver.blocking)
             return
         unsure = [entry.guarded for entry in entries if entry.guarded is not None]
         if unsure and not known.likely_new:
             raise _Unsure(unsure)
         puts = [actions.put_entry(names.index, entry, floor=floor, now=plan.now, unused=True) for entry in entries]
-        await self._write_staged(slot, plan, header, [*puts, *messages], rest, mine)
+        await self._write_staged(slot, plan, header, [*puts, *messages, *fresh], rest, mine)
 
     def _rest(self, plan: Plan, header: Header) -> list[Action]:
         """What a commit writes beside its header, its messages and their entries."""
         names = self._names
         rest: list[Action] = []
-        for message, entry in plan.removed():
-            rest.append(actions.delete(names.conversations, message))
-            if entry:
-                rest.append(actions.delete(names.index, entry))
+        messages, entries = plan.removed()
+        rest += [actions.delete(names.conversations, message) for message in messages]
+        rest += [actions.delete(names.index, entry) for entry in entries]
         summary = plan.summary()
         if summary is not None:
             rest.append(

@@ -10,12 +10,13 @@ from recollect.errors import ConfigError, RecollectError, Unsupported
 from recollect.model import Change, Message, Swept
 from recollect.store import (
     PATHS,
-    Candidate,
+    Attach,
     Capabilities,
     Commit,
     Delete,
     Driver,
     Filter,
+    Found,
     Op,
     Partition,
     Result,
@@ -38,6 +39,7 @@ from recollect.stores.dynamodb.preferences import PreferenceCommits
 from recollect.stores.dynamodb.reads import Reads
 from recollect.stores.dynamodb.staged import LANES
 from recollect.stores.dynamodb.sweep import Sweeper
+from recollect.stores.dynamodb.vectors import Vectors
 
 
 class DynamoDBStore(Store):
@@ -59,8 +61,9 @@ class DynamoDBStore(Store):
         push=False,
         index_consistency="eventual",
         item_bytes=16 * 1024 * 1024,
-        commit_ops=40,
+        commit_ops=30,
         durable=True,
+        vectors=True,
     )
 
     def __init__(self, options: Options = Options(), *, client: Any = None) -> None:
@@ -77,7 +80,8 @@ class DynamoDBStore(Store):
             check_compression()
         if self._client.is_open:
             return
-        self.driver = driver = ThreadsDriver(driver)
+        self.driver, self._threads = driver, ThreadsDriver(driver)
+        driver = self._threads
         options, client, names = self.options, self._client, self._names
         await client.open(driver)
         try:
@@ -86,12 +90,22 @@ class DynamoDBStore(Store):
             await client.close()
             raise
         cache, ticks = Cache(), Ticks(driver.now)
-        self._threads, self._cache = driver, cache
+        self._cache = cache
         consistent = options.consistent_read
         self._reads = Reads(client, names, driver, consistent=consistent)
         self._listing = Listing(client, names, driver, self._reads)
         self._by_user = ByUser(self._listing, self._reads)
-        self._commits = Commits(client, names, driver, self._reads, cache, ticks, compress=options.compress is not None)
+        self._vectors = Vectors(client, names, driver, self._reads, cache)
+        self._commits = Commits(
+            client,
+            names,
+            driver,
+            self._reads,
+            self._vectors,
+            cache,
+            ticks,
+            compress=options.compress is not None,
+        )
         self._preferences = PreferenceCommits(client, names, driver, ticks, consistent=consistent)
         self._feed = Feed(client, names, driver, retention=options.feed_retention)
         self._sweeper = Sweeper(client, names, driver, self._feed, cache, ticks, retention=options.feed_retention)
@@ -129,6 +143,9 @@ class DynamoDBStore(Store):
         if partition.kind == "user":
             return await self._preferences.commit(partition, ops)
         check_sizes(ops, self.capabilities.item_bytes)
+        attaches = [op for op in ops if isinstance(op, Attach)]
+        if len(attaches) == len(ops):
+            return [*await self._vectors.attach(partition, attaches)]
         results, plan = await self._commits.commit(partition, ops)
         if plan.leaves_remains and any(isinstance(op, Delete) for op in ops):
             await self._tidy(plan)
@@ -203,6 +220,8 @@ class DynamoDBStore(Store):
                 limit=limit,
                 reverse=reverse,
             )
+        if path == "vectors":
+            return await self._vectors.page(hash[0], hash[1], after=after, before=before, limit=limit, reverse=reverse)
         if path == "preferences":
             return await self._listing.preferences(hash[0], after=after, before=before, limit=limit, reverse=reverse)
         return await self._listing.sessions(
@@ -240,9 +259,12 @@ class DynamoDBStore(Store):
         *,
         terms: Sequence[str],
         vector: Sequence[float] | None = None,
+        model: str = "",
         limit: int,
         filter: Filter = Filter(),
-    ) -> list[Candidate]:
+    ) -> Found:
+        if vector is not None:
+            raise Unsupported("no vector search here: recall compares the vectors itself")
         raise Unsupported("DynamoDB has no text search; SQLite and PostgreSQL have it")
 
     async def changes(self, scope: str, *, after: str | None = None, limit: int) -> list[Change]:

@@ -19,8 +19,8 @@ from recollect.stores.dynamodb.cache import Cache
 from recollect.stores.dynamodb.client import Cancelled, Client
 from recollect.stores.dynamodb.feed import Feed
 from recollect.stores.dynamodb.header import Header, header_of
-from recollect.stores.dynamodb.keys import END, HEADER, SUMMARY, Ticks, id_entry, key, timestamp
-from recollect.stores.dynamodb.reads import between
+from recollect.stores.dynamodb.keys import END, HEADER, SUMMARY, VECTORS, Ticks, id_entry, key, timestamp
+from recollect.stores.dynamodb.pages import between, hidden
 from recollect.stores.dynamodb.schema import Names
 from recollect.stores.dynamodb.values import Item, get_number, text
 
@@ -167,7 +167,7 @@ class Sweeper:
         """Messages stored in a session."""
         session = key(header.scope, header.id)
         items = await self._items(session, header.floor, timestamp(header.last) + END, "message_id")
-        return sum("message_id" in item and not _hidden(header, item) for item in items)
+        return sum("message_id" in item and not hidden(header, item["timestamp"]["S"]) for item in items)
 
     async def _expire(self, header: Header) -> tuple[Header, int]:
         """Remove a session's expired messages; how many."""
@@ -176,7 +176,7 @@ class Sweeper:
         found = await self._items(
             session, header.floor, timestamp(header.last) + END, "expires_at", "message_id", "pieces", **query
         )
-        found = [item for item in found if not _hidden(header, item)]
+        found = [item for item in found if not hidden(header, item["timestamp"]["S"])]
         gone = [item for item in found if item["expires_at"]["S"] <= now]
         left = [item["expires_at"]["S"] for item in found if item["expires_at"]["S"] > now]
         after = header.copy()
@@ -191,8 +191,25 @@ class Sweeper:
             ({"session_id": text(session), "entry": text(id_entry(item["message_id"]["S"]))}, item["timestamp"]["S"])
             for item in gone
         ]
-        await self._delete_entries(entries)
+        await self._delete_entries([*entries, *(await self._expired_vectors(session) if header.vectors else [])])
         return await self._replace(header, after), len(gone)
+
+    async def _expired_vectors(self, session: str) -> list[tuple[Item, str]]:
+        """The vectors of a session's expired messages, and the places of those."""
+        found = await self._client.query_all(
+            TableName=self._names.index,
+            KeyConditionExpression="session_id = :session AND begins_with(entry, :vectors)",
+            ProjectionExpression="session_id, entry, #ts",
+            FilterExpression="expires_at <= :now",
+            ExpressionAttributeNames={"#ts": "timestamp"},
+            ExpressionAttributeValues={
+                ":session": text(session),
+                ":vectors": text(VECTORS),
+                ":now": text(self._now()),
+            },
+            ConsistentRead=True,
+        )
+        return [({"session_id": it["session_id"], "entry": it["entry"]}, it["timestamp"]["S"]) for it in found]
 
     async def _remove(self, session: str, header: Header) -> None:
         """Everything at or below the floor and in the garbage stretches."""
@@ -265,7 +282,7 @@ class Sweeper:
         low, high = header.floor, timestamp(header.last) + END
         for item in await self._items(session, low, high, "user_id", "message_id"):
             found = item.get("user_id", {}).get("S")
-            if found == wanted or "message_id" not in item or _hidden(header, item):
+            if found == wanted or "message_id" not in item or hidden(header, item["timestamp"]["S"]):
                 continue
             change: dict[str, Any] = (
                 {"UpdateExpression": "REMOVE user_id", "ConditionExpression": "attribute_exists(message_id)"}
@@ -281,11 +298,6 @@ class Sweeper:
                 await self._transact([{"Update": update}])
             except Cancelled:
                 continue
-
-
-def _hidden(header: Header, item: Item) -> bool:
-    place = item["timestamp"]["S"]
-    return place <= header.floor or any(low <= place <= high for low, high in header.garbage)
 
 
 def _at(session: str, place: str) -> Item:

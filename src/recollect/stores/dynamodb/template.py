@@ -11,6 +11,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "conversations": (
         "BatchGetItem",
         "BatchWriteItem",
+        "ConditionCheckItem",
         "DeleteItem",
         "DescribeTable",
         "GetItem",
