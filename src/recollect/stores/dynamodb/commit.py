@@ -10,10 +10,11 @@ from recollect.errors import ConfigError, LimitExceeded, RecollectError, Unavail
 from recollect.model import Session
 from recollect.store import Append, Attach, Delete, Driver, Op, Partition, Put, Result
 from recollect.store.codec import dump_time
-from recollect.stores.dynamodb import actions, feed, staged
+from recollect.stores.dynamodb import actions, staged
 from recollect.stores.dynamodb.actions import Action
 from recollect.stores.dynamodb.cache import Cache, Slot
 from recollect.stores.dynamodb.client import Cancelled, Client
+from recollect.stores.dynamodb.feed import ChangeFeed
 from recollect.stores.dynamodb.header import Header, header_of
 from recollect.stores.dynamodb.keys import Ticks, key, timestamp
 from recollect.stores.dynamodb.known import Known
@@ -73,6 +74,7 @@ class Commits:
         driver: Driver,
         reads: Reads,
         vectors: Vectors,
+        feed: ChangeFeed,
         cache: Cache,
         ticks: Ticks,
         *,
@@ -80,6 +82,7 @@ class Commits:
     ) -> None:
         self._client = client
         self._vectors = vectors
+        self._feed = feed
         self._names = names
         self._driver = driver
         self._reads = reads
@@ -261,7 +264,9 @@ class Commits:
                 else actions.delete(names.conversations, plan.summary_key())
             )
         if plan.changes:
-            rest.append(actions.put(names.changes, feed.entry(plan.partition, header.last, plan.now, plan.changes)))
+            rest.append(
+                actions.put(names.changes, self._feed.entry(plan.partition, header.last, plan.now, plan.changes))
+            )
         return rest
 
     async def _write_staged(

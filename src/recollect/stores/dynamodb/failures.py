@@ -87,3 +87,10 @@ def _of_response(response: Any, operation: str, where: str) -> RecollectError:
     ):
         return LimitExceeded(f"DynamoDB refuses the size ({operation}): {message}")
     return ConfigError(f"DynamoDB refuses {operation} ({code}): {message}")
+
+
+def code_of(error: BaseException) -> str:
+    """AWS's code of what a translated error was made from; empty if it was none of AWS's."""
+    response = getattr(error.__cause__, "response", None) or {}
+    code: str = response.get("Error", {}).get("Code", "")
+    return code

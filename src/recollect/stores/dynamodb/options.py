@@ -36,6 +36,7 @@ class Options(Struct, frozen=True, kw_only=True):
     point_in_time_recovery, deletion_protection: as they are called in AWS, when tables are created.
     kms_key: the id, alias or ARN of the key that encrypts the tables; None for the one that AWS owns.
     feed_retention: seconds that entries of the feed are kept by `sweep`.
+    feed: ``items``, or ``streams`` for DynamoDB Streams, which keep 24 hours. The same for all who use the tables.
     """
 
     region: str | None = None
@@ -61,6 +62,7 @@ class Options(Struct, frozen=True, kw_only=True):
     deletion_protection: bool = False
     kms_key: str | None = None
     feed_retention: float = 7 * 86400
+    feed: Literal["items", "streams"] = "items"
 
     @property
     def creates(self) -> bool:
@@ -78,6 +80,7 @@ class Options(Struct, frozen=True, kw_only=True):
             "conversations": self.conversations,
             "preferences": self.preferences,
             "graph": self.graph,
+            "feed": None if self.feed == "items" else self.feed,
         }
         asked = "&".join(f"{name}={quote(value, safe=':/')}" for name, value in given.items() if value)
         return f"dynamodb://{self.region or ''}/{self.prefix}{'?' if asked else ''}{asked}"
@@ -190,4 +193,5 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "deletion_protection": _flag,
     "kms_key": _text,
     "feed_retention": _seconds,
+    "feed": _one_of("items", "streams"),
 }

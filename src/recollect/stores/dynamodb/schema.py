@@ -9,6 +9,7 @@ from msgspec import Struct
 from recollect.errors import ConfigError, Unavailable
 from recollect.store import Driver
 from recollect.stores.dynamodb.client import Client
+from recollect.stores.dynamodb.failures import code_of
 from recollect.stores.dynamodb.options import Options
 
 
@@ -68,6 +69,19 @@ class Names(Struct, frozen=True):
         return name
 
 
+STREAM_VIEW = "NEW_IMAGE"
+
+
+def streamed(table: Table, options: Options) -> bool:
+    """Whether a table has a stream, which is read."""
+    return table.role == "changes" and options.feed == "streams"
+
+
+def expires(table: Table, options: Options) -> bool:
+    """Whether DynamoDB removes items of a table by itself."""
+    return options.ttl and (table.expires or streamed(table, options))
+
+
 def names(options: Options) -> Names:
     """The names that the options give."""
     prefix = options.prefix
@@ -107,6 +121,8 @@ def request(table: Table, options: Options) -> dict[str, Any]:
             }
             for index in table.indexes
         ]
+    if streamed(table, options):
+        made["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": STREAM_VIEW}
     if options.kms_key is not None:
         made["SSESpecification"] = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": options.kms_key}
     if options.deletion_protection:
@@ -119,7 +135,7 @@ def _key(hash: str, range: str | None) -> list[dict[str, str]]:
     return out if range is None else [*out, {"AttributeName": range, "KeyType": "RANGE"}]
 
 
-def differences(table: Table, found: dict[str, Any]) -> list[str]:
+def differences(table: Table, found: dict[str, Any], options: Options) -> list[str]:
     """What a table's description lacks of what is declared."""
     name = found.get("TableName", table.role)
     out = []
@@ -127,6 +143,9 @@ def differences(table: Table, found: dict[str, Any]) -> list[str]:
         out.append(
             f"{name}: its key is {_shown(found.get('KeySchema', []))}, not {_shown(_key(table.hash, table.range))}"
         )
+    view = (found.get("StreamSpecification") or {}).get("StreamViewType")
+    if streamed(table, options) and view not in (STREAM_VIEW, "NEW_AND_OLD_IMAGES"):
+        out.append(f"{name}: its stream {f'is of {view}' if view else 'is off'}, not {STREAM_VIEW} (?feed=streams)")
     types = {item["AttributeName"]: item["AttributeType"] for item in found.get("AttributeDefinitions", [])}
     for attribute in (table.hash, table.range):
         if attribute is not None and types.get(attribute, "S") != "S":
@@ -172,7 +191,7 @@ async def prepare(client: Client, driver: Driver, options: Options, *, create: b
         await _create(client, table, options)
     for table in TABLES:
         there = await _usable(client, driver, names(options).of(table), found[table.role], wait)
-        if wrong := differences(table, there):
+        if wrong := differences(table, there, options):
             raise ConfigError(f"this table is not as it is needed: {'; '.join(wrong)}")
     for table in missing:
         await _settings(client, table, names(options).of(table), options)
@@ -190,7 +209,7 @@ async def check(client: Client, options: Options) -> list[str]:
         elif found["TableStatus"] not in ("ACTIVE", "UPDATING"):
             wrong.append(f"{name} is {found['TableStatus']}")
         else:
-            wrong += differences(table, found)
+            wrong += differences(table, found, options)
     return wrong
 
 
@@ -218,7 +237,7 @@ async def describe(client: Client, name: str) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = (await client.call("describe_table", TableName=name))["Table"]
     except ConfigError as error:
-        if _code(error) == "ResourceNotFoundException":
+        if code_of(error) == "ResourceNotFoundException":
             return None
         raise
     return found
@@ -229,12 +248,12 @@ async def _create(client: Client, table: Table, options: Options) -> None:
     try:
         await client.call("create_table", **request(table, options))
     except Unavailable as error:
-        if _code(error) != "ResourceInUseException":
+        if code_of(error) != "ResourceInUseException":
             raise
 
 
 async def _settings(client: Client, table: Table, name: str, options: Options) -> None:
-    if table.expires and options.ttl:
+    if expires(table, options):
         await client.call(
             "update_time_to_live",
             TableName=name,
@@ -246,9 +265,3 @@ async def _settings(client: Client, table: Table, name: str, options: Options) -
             TableName=name,
             PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
         )
-
-
-def _code(error: BaseException) -> str:
-    response = getattr(error.__cause__, "response", None) or {}
-    code: str = response.get("Error", {}).get("Code", "")
-    return code

@@ -29,7 +29,7 @@ from recollect.stores.dynamodb.by_user import ByUser
 from recollect.stores.dynamodb.cache import Cache
 from recollect.stores.dynamodb.client import Cancelled, Client
 from recollect.stores.dynamodb.commit import Commits
-from recollect.stores.dynamodb.feed import Feed
+from recollect.stores.dynamodb.feed import ChangeFeed, Feed
 from recollect.stores.dynamodb.items import check_compression
 from recollect.stores.dynamodb.keys import Ticks
 from recollect.stores.dynamodb.listing import Listing
@@ -38,6 +38,7 @@ from recollect.stores.dynamodb.plan import Plan, check_sizes
 from recollect.stores.dynamodb.preferences import PreferenceCommits
 from recollect.stores.dynamodb.reads import Reads
 from recollect.stores.dynamodb.staged import LANES
+from recollect.stores.dynamodb.streams import StreamFeed
 from recollect.stores.dynamodb.sweep import Sweeper
 from recollect.stores.dynamodb.vectors import Vectors
 
@@ -95,6 +96,11 @@ class DynamoDBStore(Store):
         self._reads = Reads(client, names, driver, consistent=consistent)
         self._listing = Listing(client, names, driver, self._reads)
         self._by_user = ByUser(self._listing, self._reads)
+        self._feed: ChangeFeed = (
+            StreamFeed(client, names, driver, retention=options.feed_retention, ttl=options.ttl)
+            if options.feed == "streams"
+            else Feed(client, names, driver, retention=options.feed_retention)
+        )
         self._vectors = Vectors(client, names, driver, self._reads, cache)
         self._commits = Commits(
             client,
@@ -102,12 +108,12 @@ class DynamoDBStore(Store):
             driver,
             self._reads,
             self._vectors,
+            self._feed,
             cache,
             ticks,
             compress=options.compress is not None,
         )
-        self._preferences = PreferenceCommits(client, names, driver, ticks, consistent=consistent)
-        self._feed = Feed(client, names, driver, retention=options.feed_retention)
+        self._preferences = PreferenceCommits(client, names, driver, self._feed, ticks, consistent=consistent)
         self._sweeper = Sweeper(client, names, driver, self._feed, cache, ticks, retention=options.feed_retention)
 
     async def create_tables(self, driver: Driver) -> list[str]:

@@ -17,7 +17,7 @@ from recollect.store.codec import dump_time, load_time
 from recollect.stores.dynamodb import actions, staged
 from recollect.stores.dynamodb.cache import Cache
 from recollect.stores.dynamodb.client import Cancelled, Client
-from recollect.stores.dynamodb.feed import Feed
+from recollect.stores.dynamodb.feed import ChangeFeed
 from recollect.stores.dynamodb.header import Header, header_of
 from recollect.stores.dynamodb.keys import END, HEADER, SUMMARY, VECTORS, Ticks, id_entry, key, timestamp
 from recollect.stores.dynamodb.pages import between, hidden
@@ -39,7 +39,15 @@ class Sweeper:
     """
 
     def __init__(
-        self, client: Client, names: Names, driver: Driver, feed: Feed, cache: Cache, ticks: Ticks, *, retention: float
+        self,
+        client: Client,
+        names: Names,
+        driver: Driver,
+        feed: ChangeFeed,
+        cache: Cache,
+        ticks: Ticks,
+        *,
+        retention: float,
     ) -> None:
         self._client = client
         self._names = names
