@@ -235,7 +235,8 @@ class Commits:
         rest = self._rest(plan, header)
         first = actions.guarded_put(names.conversations, header.item(), "session_id", guard)
         lanes = staged.closed(names.index, plan.key) if base and base.busy_until else []
-        fresh, others = ([actions.put(names.index, it) for it in plan.vectors(fresh=new)] for new in (True, False))
+        scope = plan.partition.scope
+        fresh, others = (self._vectors.puts(scope, plan.vectors(fresh=new)) for new in (True, False))
         whole = [first, *messages, *puts, *fresh, *rest, *lanes]
         if base is not None and others and not actions.fits([*whole, *others]):
             await self._vectors.write(base, plan.vectors(fresh=False))

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
+from msgspec import structs
+
 from recollect.errors import ConfigError, RecollectError, Unsupported
 from recollect.model import Change, Message, Swept
 from recollect.store import (
@@ -33,6 +35,7 @@ from recollect.stores.dynamodb.feed import ChangeFeed, Feed
 from recollect.stores.dynamodb.items import check_compression
 from recollect.stores.dynamodb.keys import Ticks
 from recollect.stores.dynamodb.listing import Listing
+from recollect.stores.dynamodb.nearest import Nearest
 from recollect.stores.dynamodb.options import Options
 from recollect.stores.dynamodb.plan import Plan, check_sizes
 from recollect.stores.dynamodb.preferences import PreferenceCommits
@@ -40,6 +43,7 @@ from recollect.stores.dynamodb.reads import Reads
 from recollect.stores.dynamodb.staged import LANES
 from recollect.stores.dynamodb.streams import StreamFeed
 from recollect.stores.dynamodb.sweep import Sweeper
+from recollect.stores.dynamodb.vector_index import searchable
 from recollect.stores.dynamodb.vectors import Vectors
 
 
@@ -86,7 +90,7 @@ class DynamoDBStore(Store):
         options, client, names = self.options, self._client, self._names
         await client.open(driver)
         try:
-            await schema.prepare(client, driver, options, create=options.creates)
+            prepared = await schema.prepare(client, driver, options, create=options.creates)
         except BaseException:
             await client.close()
             raise
@@ -101,7 +105,10 @@ class DynamoDBStore(Store):
             if options.feed == "streams"
             else Feed(client, names, driver, retention=options.feed_retention)
         )
-        self._vectors = Vectors(client, names, driver, self._reads, cache)
+        index = searchable(prepared.tables["index"])
+        self._nearest = None if index is None else Nearest(client, names, driver, self._reads, index)
+        self.capabilities = structs.replace(type(self).capabilities, vector_search=index is not None)
+        self._vectors = Vectors(client, names, driver, self._reads, cache, index)
         self._commits = Commits(
             client,
             names,
@@ -119,7 +126,7 @@ class DynamoDBStore(Store):
     async def create_tables(self, driver: Driver) -> list[str]:
         await self._client.open(driver)
         try:
-            return await schema.prepare(self._client, driver, self.options, create=True)
+            return (await schema.prepare(self._client, driver, self.options, create=True)).made
         finally:
             await self._client.close()
 
@@ -269,8 +276,11 @@ class DynamoDBStore(Store):
         limit: int,
         filter: Filter = Filter(),
     ) -> Found:
+        self._check_open()
+        if vector is not None and self._nearest is not None:
+            return await self._nearest.search(scope, vector, model, limit, filter)
         if vector is not None:
-            raise Unsupported("no vector search here: recall compares the vectors itself")
+            raise Unsupported("these tables have no vector index: recall compares the vectors itself")
         raise Unsupported("DynamoDB has no text search; SQLite and PostgreSQL have it")
 
     async def changes(self, scope: str, *, after: str | None = None, limit: int) -> list[Change]:

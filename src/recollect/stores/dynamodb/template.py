@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from recollect.stores.dynamodb.options import Options
-from recollect.stores.dynamodb.schema import TABLES, TTL_ATTRIBUTE, Table, expires, names, request, streamed
+from recollect.stores.dynamodb.schema import TABLES, TTL_ATTRIBUTE, Table, expires, names, request, streamed, vectors
+from recollect.stores.dynamodb.vector_index import NAME
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "conversations": (
@@ -95,8 +96,11 @@ def _table(table: Table, options: Options) -> dict[str, Any]:
     properties.get("StreamSpecification", {}).pop("StreamEnabled", None)
     if expires(table, options):
         properties["TimeToLiveSpecification"] = {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
+    # cfn-lint does not know yet that the attributes of a search schema have to be declared as well (SearchSchemaElement).
+    lint = {"Metadata": {"cfn-lint": {"config": {"ignore_checks": ["E3039"]}}}}
     return {
         "Type": "AWS::DynamoDB::Table",
+        **(lint if "VectorIndexes" in properties else {}),
         "DeletionPolicy": "Retain",
         "UpdateReplacePolicy": "Retain",
         "Properties": properties,
@@ -133,6 +137,9 @@ def _statements(table: Table, options: Options) -> list[dict[str, Any]]:
     if streamed(table, options):
         stream = {"Fn::GetAtt": [_id(table), "StreamArn"]}
         out.append({"Effect": "Allow", "Action": [f"dynamodb:{action}" for action in STREAM], "Resource": stream})
+    if vectors(table) and options.vector_dimensions:
+        resource = {"Fn::Sub": f"${{{_id(table)}.Arn}}/index/{NAME}"}
+        out.append({"Effect": "Allow", "Action": ["dynamodb:SearchVectors"], "Resource": resource})
     read = {"conversations": ("OwnerIndex", "ScopeIndex", "SweepIndex"), "preferences": ("ScopeIndex",)}
     for index in read.get(table.role, ()):
         resource = {"Fn::Sub": f"${{{_id(table)}.Arn}}/index/{index}"}

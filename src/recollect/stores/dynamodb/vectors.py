@@ -21,10 +21,12 @@ from recollect.stores.dynamodb.client import Cancelled, Client
 from recollect.stores.dynamodb.header import Header
 from recollect.stores.dynamodb.items import is_of, vector_item, vector_of
 from recollect.stores.dynamodb.keys import HEADER, key, timestamp, vector_entry
+from recollect.stores.dynamodb.nearest import with_embedding
 from recollect.stores.dynamodb.pages import Pages, hidden, is_live
 from recollect.stores.dynamodb.reads import Reads
 from recollect.stores.dynamodb.schema import Names
 from recollect.stores.dynamodb.values import Item, number, text
+from recollect.stores.dynamodb.vector_index import VectorIndex
 
 TURNS = 60
 BUSY_TURNS = 100
@@ -35,7 +37,16 @@ LAST = 10**12 - 1
 class Vectors:
     """Attaches vectors, and reads them."""
 
-    def __init__(self, client: Client, names: Names, driver: Driver, reads: Reads, cache: Cache) -> None:
+    def __init__(
+        self,
+        client: Client,
+        names: Names,
+        driver: Driver,
+        reads: Reads,
+        cache: Cache,
+        index: VectorIndex | None,
+    ) -> None:
+        self._index = index
         self._client = client
         self._names = names
         self._driver = driver
@@ -98,8 +109,14 @@ class Vectors:
             self._cache.slot(session).set(noted)
             header = noted
         there = _still_there(names.conversations, at, header)
-        for chunk in actions.chunks([actions.put(names.index, item) for item in items]):
+        for chunk in actions.chunks(self.puts(header.scope, items)):
             await self._client.call("transact_write_items", TransactItems=[there, *chunk])
+
+    def puts(self, scope: str, items: Sequence[Item]) -> list[actions.Action]:
+        """What writes vectors, so that the index finds them if there is one."""
+        if self._index is not None:
+            items = [with_embedding(item, scope, self._index.dimensions) for item in items]
+        return [actions.put(self._names.index, item) for item in items]
 
     async def page(
         self, scope: str, id: str, *, after: Key | None, before: Key | None, limit: int, reverse: bool
@@ -121,6 +138,8 @@ class Vectors:
                 ":low": text(vector_entry(low)),
                 ":high": text(vector_entry(high)),
             },
+            "ExpressionAttributeNames": {"#ts": "timestamp", "#data": "data", "#model": "model"},
+            "ProjectionExpression": "entry, #ts, seq, message_id, #model, #data, expires_at",
             "ScanIndexForward": not reverse,
             "ConsistentRead": self._reads.consistent,
             "Limit": limit,
