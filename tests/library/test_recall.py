@@ -116,19 +116,19 @@ NARROW: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("narrow", NARROW, ids=lambda narrow: "+".join(narrow) or "all")
 def test_filters(filled: Recollect, narrow: dict[str, Any]) -> None:
-    """Exactly what the filter leaves of those that have the word; its score's parts add up."""
+    """Exactly what the filter leaves of those that have one of the words; its score's parts add up."""
     rows = [row for session in filled.sessions() for row in filled.session(session.id).tail(100)]
     wanted = {
         row.id
         for row in rows
-        if "부산" in row.text
+        if ("부산" in row.text or "여행" in row.text)
         and narrow.get("user") in (None, row.user_id)
         and narrow.get("session") in (None, row.session_id)
         and narrow.get("role") in (None, row.role)
         and ("where" not in narrow or row.metadata == narrow["where"])
         and ("since" not in narrow or narrow["since"] <= (row.created_at or START) < narrow["until"])
     }
-    hits = filled.search("부산", limit=100, **narrow)
+    hits = filled.search("부산 여행", limit=100, **narrow)
     assert {said(hit).id for hit in hits} == wanted != set()
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
     for hit in hits:

@@ -65,6 +65,7 @@ def test_it_is_said_and_mended(opener: Opener, monkeypatch: pytest.MonkeyPatch) 
     assert opener().warnings() == []
 
 
+@pytest.mark.parametrize("mode", ["sync"], indirect=True)
 @pytest.mark.usefixtures("old")
 def test_what_comes_meanwhile(opener: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages appended and deleted between its steps are found, and not found, afterwards."""

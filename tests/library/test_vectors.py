@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from recollect import InvalidInput, Recollect, Unavailable
+from recollect.recall.probe import TRIPLES
 from tests.library.harness import Opener
 
 MEANINGS = (("car", "automobile", "vehicle"), ("dog", "puppy", "hound"), ("rain", "drizzle", "storm"), ("piano",))
@@ -19,6 +20,7 @@ class Meanings:
 
     def __init__(self, model: str = "meanings", *, longer: int = 0) -> None:
         self.model = model
+        self.languages = ("english",)
         self.seen: list[str] = []
         self.fails: Exception | None = None
         self._longer = longer
@@ -47,12 +49,45 @@ def test_other_words_are_found(opener: Opener) -> None:
     memory = opener(embedder=Meanings())
     fill(memory)
     assert memory.embeds
-    hits = memory.user("ann").recall("where is the dog now")
+    hits = memory.user("ann").recall("dog")
     assert {hit.text for hit in hits[:2]} == {"My puppy sleeps.", "A hound was seen."}
     assert hits[0].explain["vector"] > 0
     assert hits[0].note is None
     assert sum(hits[0].explain.values()) == pytest.approx(hits[0].score, abs=1e-4)
     assert memory.user("ann").recall("car")[0].text == "The automobile is red."
+
+
+def test_a_language_that_the_model_does_not_know(opener: Opener) -> None:
+    """It has to pass in the question's language; where it fails, words alone decide and nothing is embedded."""
+
+    class Untold(Meanings):
+        def __init__(self) -> None:
+            super().__init__()
+            del self.languages
+
+    embedder = Untold()
+    memory = opener(embedder=embedder)
+    fill(memory)
+    assert [hit.text for hit in memory.user("ann").recall("puppy")] == ["My puppy sleeps."]
+    assert not {"My puppy sleeps.", "puppy"} & set(embedder.seen)
+    tried = len(embedder.seen)
+    memory.user("ann").recall("automobile")
+    assert len(embedder.seen) == tried
+    memory.user("ann").recall("강아지")
+    assert len(embedder.seen) == 2 * tried
+
+    class Knows(Untold):
+        """Gives a paraphrase the vector of its original."""
+
+        def embed(self, texts: Sequence[str], *, query: bool = False) -> list[list[float]]:
+            place = {text: n // 3 if n % 3 < 2 else 99 for n, text in enumerate(sum(TRIPLES["english"], ()))}
+            if all(text in place for text in texts):
+                return [[float(place[text] == n) for n in range(6)] for text in texts]
+            return super().embed(texts, query=query)
+
+    memory = opener("memory://", embedder=Knows())
+    fill(memory)
+    assert {hit.text for hit in memory.user("ann").recall("dog")[:2]} == {"My puppy sleeps.", "A hound was seen."}
 
 
 def test_each_row_is_embedded_once(opener: Opener, tmp_path: Path) -> None:

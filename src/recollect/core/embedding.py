@@ -16,6 +16,7 @@ from recollect.core.views import Log, View
 from recollect.errors import InvalidInput, RecollectError
 from recollect.model import Message, Vector
 from recollect.recall.embedders import MAX_CHARACTERS, Embedder
+from recollect.recall.probe import knows
 from recollect.store import Attach
 
 if TYPE_CHECKING:
@@ -36,6 +37,29 @@ class Asked(NamedTuple):
 
     vector: Any
     note: str | None
+
+
+async def knows_language(base: Base, of: frozenset[str]) -> tuple[bool, str | None]:
+    """Whether the embedder knows a language, and what was wrong with asking it.
+
+    Parameters
+    ----------
+    of: script and language, as `recollect.recall.question.kinds` has them.
+    """
+    embedder = base.embedder
+    if embedder is None:
+        return False, None
+    told = getattr(embedder, "languages", None)
+    if told is not None:
+        return not of.isdisjoint(told), None
+    known = base.queries.languages.get((embedder.model, of))
+    if known is None:
+        try:
+            known = bool(await base.driver.run(knows, embedder, of))
+        except Exception as error:  # whatever an embedder raises, words still find
+            return False, _away(error)
+        base.queries.languages[embedder.model, of] = known
+    return known, None
 
 
 async def embed_query(base: Base, text: str) -> Asked:

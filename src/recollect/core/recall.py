@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from recollect.core.base import Base
 from recollect.core.checks import check_count, check_id, check_object, check_optional_time
-from recollect.core.embedding import Asked, embed_query, embed_rows
+from recollect.core.embedding import Asked, embed_query, embed_rows, knows_language
 from recollect.core.memories import memory_of
 from recollect.core.messages import ROLES
 from recollect.core.sources import (
@@ -28,6 +28,7 @@ from recollect.core.views import Log, Reading, View
 from recollect.errors import InvalidInput
 from recollect.model import JSON, Hit, Message, Session
 from recollect.recall.analyzer import query_terms
+from recollect.recall.question import kinds
 from recollect.store import Filter
 
 if TYPE_CHECKING:
@@ -174,6 +175,9 @@ async def _embedded(base: Base, view: View, question: Question) -> Asked:
     """The question as the embedder sees it, after the view's rows that it has not seen yet."""
     if base.embedder is None:
         return Asked(None, None)
+    known, note = await knows_language(base, view.ask(partial(_kinds, question.text)))
+    if not known:
+        return Asked(None, note)
     note = await embed_rows(base, view)
     asked = await embed_query(base, view.ask(partial(_bare, question.text)))
     if asked.vector is not None and view.dimensions not in (0, len(asked.vector)):
@@ -278,6 +282,16 @@ async def _answer_from_memories(base: Base, question: Question, user: str) -> li
     return await _ranked(base, view, question, asked)
 
 
+def _kinds(text: str, index: PartitionIndex) -> frozenset[str]:
+    """Script and language of a question; a word or two in Latin script are taken to be in that of what was said."""
+    of = kinds(text)
+    if "latin" in of and _is_lookup(text):
+        counts = {name: index.language_counts[number] for name, number in index.languages.items()}
+        if counts:
+            return frozenset({"latin", max(counts, key=counts.__getitem__)})
+    return of
+
+
 def _statistics(total: int, having: Mapping[str, int]) -> Any:
     from recollect.recall.ranking import Statistics
 
@@ -309,7 +323,7 @@ def _readings(rows: dict[tuple[str, int], Message]) -> Iterable[tuple[Reading, S
         yield Reading(Log(Session(id=run[0].session_id)), 0), run
 
 
-_OWN = frozenset({"lexical", "words", "vector"})
+_OWN = frozenset({"lexical", "vector"})
 """Parts of a score that a row has by itself."""
 
 

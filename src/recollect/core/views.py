@@ -244,10 +244,14 @@ def _indexed(row: Message) -> Any:
 
 
 class Queries:
-    """Questions and their vectors; the one that was not asked for longest is forgotten."""
+    """Questions and their vectors; the one that was asked for first is forgotten.
+
+    `languages` says whether a model knows a question's language.
+    """
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self.languages: dict[tuple[str, frozenset[str]], bool] = {}
 
     def get(self, model: str, text: str) -> Any:
         """The vector of a question, None if it is not known."""

@@ -21,7 +21,11 @@ MAX_CHARACTERS = 8_000
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Anything with these two members serves. It is called in a worker thread, or in the caller's own in sync code."""
+    """Anything with these two members serves. It is called in a worker thread, or in the caller's own in sync code.
+
+    A third one, `languages`, may name the languages (``english``) and scripts (``hangul``, ``cjk``, ``hiragana``,
+    ``cyrillic``) that it knows; without it, it is asked (`recollect.recall.probe`), once for each.
+    """
 
     @property
     def model(self) -> str:
