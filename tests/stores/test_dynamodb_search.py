@@ -18,12 +18,12 @@ from recollect import Recollect
 from recollect.connect import connect
 from recollect.errors import ConfigError, Unsupported
 from recollect.model import Message
-from recollect.store import Filter, Store
+from recollect.store import Attach, Filter, Partition, Store
 from recollect.store.driver import drive
 from recollect.stores.dynamodb import DynamoDBStore, schema
 from recollect.stores.dynamodb.options import Options
 from recollect.stores.dynamodb.template import cloudformation
-from recollect.stores.dynamodb.vector_index import definition, searchable
+from recollect.stores.dynamodb.vector_index import definition, find
 from recollect.testing.kit import SCOPE, Kit
 from recollect.testing.modes import BlockingMode
 from recollect.testing.suites.vectors import DIMENSIONS, Vectors, attach, direction, of
@@ -95,17 +95,43 @@ def test_what_has_no_direction_is_kept_and_not_searched(kit: Kit) -> None:
 
 def test_an_index_is_used_only_if_it_is_as_it_is_needed() -> None:
     good = definition(8) | {"IndexStatus": "ACTIVE"}
-    assert searchable({"VectorIndexes": [good]}) is not None
-    assert searchable({}) is None
+    found = find({"VectorIndexes": [good]})
+    assert found is not None
+    assert found.ready
+    making = find({"VectorIndexes": [good | {"IndexStatus": "CREATING"}]})
+    assert making is not None
+    assert not making.ready
+    assert find({}) is None
     changes: list[dict[str, Any]] = [
-        {"IndexStatus": "CREATING"},
         {"DistanceFunction": "DOT_PRODUCT"},
         {"VectorAttribute": {"AttributeName": "other"}},
         {"SearchSchema": []},
         {"Projection": {"ProjectionType": "KEYS_ONLY"}},
     ]
     for change in changes:
-        assert searchable({"VectorIndexes": [good | change]}) is None
+        assert find({"VectorIndexes": [good | change]}) is None
+
+
+def test_an_index_in_the_making_is_written_for_already(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is opened then does not search it; what it writes is found by one that is opened later."""
+    describe = schema.describe
+
+    async def making(client: Any, name: str) -> dict[str, Any] | None:
+        found = await describe(client, name)
+        for index in (found or {}).get("VectorIndexes", ()):
+            index["IndexStatus"] = "CREATING"
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "describe", making)
+        other = drive(kit.another())
+    assert (other.capabilities.vector_search, kit.store.capabilities.vector_search) == (False, True)
+    with pytest.raises(Unsupported):
+        drive(other.search(SCOPE, terms=(), vector=direction(0), model="m", limit=5))
+    (row,) = drive(kit.append("s", "a", store=other))
+    drive(other.commit(Partition(SCOPE, "session", "s"), [Attach(vectors=[of(row)])]))
+    found = drive(kit.store.search(SCOPE, terms=(), vector=direction(0), model="m", limit=5))
+    assert [row.content for row, _ in found] == ["a"]
 
 
 def test_a_table_without_the_index_is_refused_where_it_is_asked_for(tmp_path: Path) -> None:

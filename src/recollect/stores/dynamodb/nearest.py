@@ -26,6 +26,9 @@ from recollect.stores.dynamodb.vector_index import ATTRIBUTE, LOG, SPACE, Vector
 TOP_K = 100
 """Results of one search (DynamoDB, "Quotas": vector indexes)."""
 
+HALF, SINGLE = ".5g", ".9g"
+"""Digits that give a number of half and of single precision back as it was."""
+
 
 def with_embedding(item: Item, scope: str, dimensions: int) -> Item:
     """A vector's item as the index finds it; as it is, if it is of another length or has no direction."""
@@ -38,12 +41,8 @@ def with_embedding(item: Item, scope: str, dimensions: int) -> Item:
     return item | {
         SPACE: text(key(scope, item["model"]["S"])),
         LOG: item["session_id"],
-        ATTRIBUTE: {"L": [_number(number) for number in numbers]},
+        ATTRIBUTE: {"L": [{"N": f"{number:{HALF}}"} for number in numbers]},
     }
-
-
-def _number(value: float) -> dict[str, str]:
-    return {"N": f"{value:.9g}"}
 
 
 class Nearest:
@@ -69,7 +68,7 @@ class Nearest:
             "search_vectors",
             TableName=self._names.index,
             IndexName=self.index.name,
-            SearchVector=[_number(number) for number in vector],
+            SearchVector=[{"N": f"{number:{SINGLE}}"} for number in vector],
             TopK=TOP_K,
             SearchConditionExpression=condition,
             ExpressionAttributeNames=names,

@@ -25,7 +25,7 @@ from recollect.store import (
     Store,
 )
 from recollect.store.contract import Key, Row, check_ops
-from recollect.stores.dynamodb import schema, template
+from recollect.stores.dynamodb import schema, template, vector_index
 from recollect.stores.dynamodb.bulk import ThreadsDriver, commit_all
 from recollect.stores.dynamodb.by_user import ByUser
 from recollect.stores.dynamodb.cache import Cache
@@ -43,7 +43,6 @@ from recollect.stores.dynamodb.reads import Reads
 from recollect.stores.dynamodb.staged import LANES
 from recollect.stores.dynamodb.streams import StreamFeed
 from recollect.stores.dynamodb.sweep import Sweeper
-from recollect.stores.dynamodb.vector_index import searchable
 from recollect.stores.dynamodb.vectors import Vectors
 
 
@@ -105,9 +104,10 @@ class DynamoDBStore(Store):
             if options.feed == "streams"
             else Feed(client, names, driver, retention=options.feed_retention)
         )
-        index = searchable(prepared.tables["index"])
-        self._nearest = None if index is None else Nearest(client, names, driver, self._reads, index)
-        self.capabilities = structs.replace(type(self).capabilities, vector_search=index is not None)
+        index = vector_index.find(prepared.tables["index"])
+        ready = index is not None and index.ready
+        self._nearest = Nearest(client, names, driver, self._reads, index) if index is not None and ready else None
+        self.capabilities = structs.replace(type(self).capabilities, vector_search=ready)
         self._vectors = Vectors(client, names, driver, self._reads, cache, index)
         self._commits = Commits(
             client,

@@ -33,23 +33,23 @@ def definition(dimensions: int) -> dict[str, Any]:
 
 
 class VectorIndex(Struct, frozen=True):
-    """An index that can be searched."""
+    """An index that is as it is needed; `ready` to be searched, or in the making."""
 
     name: str
     dimensions: int
+    ready: bool
 
 
-def searchable(description: dict[str, Any]) -> VectorIndex | None:
-    """The index of a table's description that is as it is needed and ready; None if there is none."""
+def find(description: dict[str, Any]) -> VectorIndex | None:
+    """The index of a table's description that is as it is needed; None if there is none."""
     for index in description.get("VectorIndexes", ()):
         roles = {(part["SearchSchemaElementType"], part["AttributeName"]) for part in index.get("SearchSchema", ())}
         projection = index.get("Projection", {})
         if (
-            index.get("IndexStatus") == "ACTIVE"
-            and index["VectorAttribute"]["AttributeName"] == ATTRIBUTE
+            index["VectorAttribute"]["AttributeName"] == ATTRIBUTE
             and index["DistanceFunction"] == "COSINE"
             and roles == {("HASH", SPACE), ("INLINE_FILTER", LOG)}
             and (projection.get("ProjectionType") == "ALL" or {*PROJECTED} <= {*projection.get("NonKeyAttributes", ())})
         ):
-            return VectorIndex(index["IndexName"], index["Dimensions"])
+            return VectorIndex(index["IndexName"], index["Dimensions"], index["IndexStatus"] == "ACTIVE")
     return None
