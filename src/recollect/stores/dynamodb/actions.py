@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from recollect.stores.dynamodb.known import FREE, Entry
+from recollect.stores.dynamodb.known import Entry
 from recollect.stores.dynamodb.values import Item, bound_of, text
 
 MOST = 100
@@ -53,22 +53,12 @@ def _guard(hash: str, commit_id: str | None) -> dict[str, Any]:
     }
 
 
-def put_entry(table: str, entry: Entry, *, floor: str, now: str, unused: bool = False) -> Action:
-    """Write an entry of the index; that of an id only if the id is free, or if it was never used at all."""
-    if entry.guarded is None:
-        return put(table, entry.item)
-    if unused:
-        return guarded_put(table, entry.item, "session_id", None)
-    return {
-        "Put": {
-            "TableName": table,
-            "Item": entry.item,
-            "ConditionExpression": FREE,
-            "ExpressionAttributeNames": {"#ts": "timestamp"},
-            "ExpressionAttributeValues": {":floor": text(floor), ":now": text(now)},
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-    }
+def put_entry(table: str, entry: Entry) -> Action:
+    """Write an entry of the index; that of an id in question only if the id was never used.
+
+    One that was, by a message that is gone, fails as well: what stands against it says so, and the next try knows.
+    """
+    return put(table, entry.item) if entry.guarded is None else guarded_put(table, entry.item, "session_id", None)
 
 
 def delete(table: str, key: Item) -> Action:

@@ -228,12 +228,11 @@ class Commits:
         """
         names, base = self._names, plan.base
         header = plan.header()
-        floor, guard = base.floor if base else "0", _guard(base)
         entries = plan.entries()
         messages = [actions.put(names.conversations, item) for item in plan.messages()]
-        puts = [actions.put_entry(names.index, entry, floor=floor, now=plan.now) for entry in entries]
+        puts = [actions.put_entry(names.index, entry) for entry in entries]
         rest = self._rest(plan, header)
-        first = actions.guarded_put(names.conversations, header.item(), "session_id", guard)
+        first = actions.guarded_put(names.conversations, header.item(), "session_id", _guard(base))
         lanes = staged.closed(names.index, plan.key) if base and base.busy_until else []
         scope = plan.partition.scope
         fresh, others = (self._vectors.puts(scope, plan.vectors(fresh=new)) for new in (True, False))
@@ -247,7 +246,6 @@ class Commits:
         unsure = [entry.guarded for entry in entries if entry.guarded is not None]
         if unsure and not known.likely_new:
             raise _Unsure(unsure)
-        puts = [actions.put_entry(names.index, entry, floor=floor, now=plan.now, unused=True) for entry in entries]
         await self._write_staged(slot, plan, header, [*puts, *messages, *fresh], rest, mine)
 
     def _rest(self, plan: Plan, header: Header) -> list[Action]:

@@ -7,9 +7,6 @@ from msgspec import Struct, field
 from recollect.model import Message
 from recollect.stores.dynamodb.values import Item
 
-FREE = "attribute_not_exists(session_id) OR #ts <= :floor OR expires_at <= :now"
-"""An id is free: never used, or its message was deleted with all before it, or has expired."""
-
 
 class Stored(Struct):
     """A message that is stored, and where."""
