@@ -37,6 +37,7 @@ from recollect.model import (
 )
 from recollect.namespace import AsyncNamespaceHandle
 from recollect.recall.embedders import Embedder, LocalEmbedder, OpenAIEmbedder, embedder_from_settings
+from recollect.recall.highlights import highlights
 from recollect.session import AsyncSessionHandle
 from recollect.store import Appended, Capabilities, Store
 from recollect.user import AsyncUserHandle, AsyncUserPreferences
@@ -95,6 +96,7 @@ __all__ = [
     "connect",
     "embedder_from_settings",
     "estimate_tokens",
+    "highlights",
     "merge_patch",
     "tiktoken_counter",
 ]

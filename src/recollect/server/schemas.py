@@ -255,6 +255,9 @@ class HitOut(_Out):
     score: float
     explain: dict[str, float] = Field(description="The parts that add up to the score.")
     note: str | None = Field(None, description="What was wrong with the search, if anything.")
+    highlights: list[tuple[int, int]] | None = Field(
+        None, description="Begins and ends in the text of what the words match, when asked for."
+    )
 
 
 class ReceiptOut(_Out):
