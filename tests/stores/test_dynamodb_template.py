@@ -13,6 +13,7 @@ from moto.server import ThreadedMotoServer
 from msgspec import yaml
 
 from recollect import Recollect
+from recollect.errors import Unsupported
 from recollect.model import Vector
 from recollect.stores.dynamodb import DynamoDBStore, schema
 from recollect.stores.dynamodb.client import OF_STREAMS
@@ -164,8 +165,14 @@ def _everything(memory: Recollect) -> None:
 
 
 def test_the_ddbsh_script_creates_and_never_drops() -> None:
-    for options in OPTIONS:
+    for options in OPTIONS[:2]:
         script = ddbsh(options)
         assert script.count("CREATE TABLE IF NOT EXISTS") == len(schema.TABLES)
         assert "DROP" not in script.upper()
         assert '"app-conversations"' in script
+
+
+@pytest.mark.parametrize("asked", [{"feed": "streams"}, {"vector_dimensions": 8}], ids=str)
+def test_the_ddbsh_script_leaves_nothing_out_in_silence(asked: dict[str, Any]) -> None:
+    with pytest.raises(Unsupported, match="cloudformation"):
+        ddbsh(Options(region="us-east-1", prefix="app", **asked))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from recollect.errors import Unsupported
 from recollect.stores.dynamodb.options import Options
 from recollect.stores.dynamodb.schema import TABLES, TTL_ATTRIBUTE, Table, expires, names, request, streamed, vectors
 from recollect.stores.dynamodb.vector_index import NAME
@@ -175,7 +176,12 @@ def _scalar(value: Any) -> str:
 
 
 def ddbsh(options: Options) -> str:
-    """A script for ddbsh (awslabs/dynamodb-shell) that creates what is missing."""
+    """A script for ddbsh (awslabs/dynamodb-shell) that creates what is missing.
+
+    Raises `Unsupported` where a stream or a vector index is asked for, which it is not known to create.
+    """
+    if options.feed == "streams" or options.vector_dimensions:
+        raise Unsupported("the ddbsh script makes no stream and no vector index: --form cloudformation does")
     mode = (
         f"BILLING MODE PROVISIONED ({options.read_units} RCU, {options.write_units} WCU)"
         if options.billing == "provisioned"
