@@ -22,6 +22,7 @@ OPTIONS = {
     "statement_timeout": "60",
     "synchronous_commit": "",
     "prepare": "on",
+    "push": "on",
     "feed_retention": str(7 * 86400),
 }
 """Ours, with their defaults; all others are libpq's."""
@@ -53,6 +54,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     pool_timeout: float = 30.0
     connect_timeout: float = 10.0
     prepare_threshold: int | None = 2
+    push: bool = False
     feed_retention: float = 7 * 86400
 
     @property
@@ -111,8 +113,9 @@ def _settings(where: dict[str, str], own: dict[str, str]) -> Settings:
         if own["synchronous_commit"] not in _SYNCHRONOUS:
             raise ConfigError(f"synchronous_commit is {', '.join(_SYNCHRONOUS)}, not {own['synchronous_commit']!r}")
         server.append(f"-c synchronous_commit={own['synchronous_commit']}")
-    if own["prepare"] not in ("on", "off"):
-        raise ConfigError(f"prepare is on or off, not {own['prepare']!r}")
+    for name in ("prepare", "push"):
+        if own[name] not in ("on", "off"):
+            raise ConfigError(f"{name} is on or off, not {own[name]!r}")
     size = _number(own, "pool_size", least=1)
     if size != int(size):
         raise ConfigError(f"pool_size is a whole number, not {own['pool_size']!r}")
@@ -139,6 +142,7 @@ def _settings(where: dict[str, str], own: dict[str, str]) -> Settings:
         pool_timeout=_number(own, "pool_timeout"),
         connect_timeout=timeout,
         prepare_threshold=2 if own["prepare"] == "on" else None,
+        push=own["push"] == "on",
         feed_retention=_number(own, "feed_retention"),
     )
 

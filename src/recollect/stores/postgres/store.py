@@ -17,13 +17,15 @@ except ImportError as error:  # pragma: no cover
     raise missing_extra("psycopg", "postgres") from error
 
 from recollect.stores.postgres import bulk, commits, schema
-from recollect.stores.postgres.feed import Feed
+from recollect.stores.postgres.feed import Feed, place_of
 from recollect.stores.postgres.links import Link, Run, not_open
 from recollect.stores.postgres.names import in_schema
+from recollect.stores.postgres.push import Listener
 from recollect.stores.postgres.reads import Reads
 from recollect.stores.postgres.rows import ITEM_BYTES
 from recollect.stores.postgres.search import Search
 from recollect.stores.postgres.settings import Settings, from_url, of_borrowed
+from recollect.stores.postgres.text import escape
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection, Connection
@@ -66,6 +68,7 @@ class PostgresStore(Store):
         self._pool = pool
         self._connection = connection
         self._link: Link | None = None
+        self._listener: Listener | None = None
         self._retention = timedelta(seconds=settings.feed_retention)
         self._statements = commits.Statements(settings.schema)
         self._reads = Reads(settings.schema)
@@ -75,7 +78,7 @@ class PostgresStore(Store):
             text_search=True,
             vector_search=False,
             feed="scope",
-            push=False,
+            push=settings.push,
             index_consistency="immediate",
             item_bytes=ITEM_BYTES,
             commit_ops=10_000,
@@ -108,6 +111,8 @@ class PostgresStore(Store):
             await link.close()
             raise
         self._link = link
+        if self.capabilities.push:
+            self._listener = Listener(self._settings, driver)
 
     async def create_tables(self, driver: Driver) -> list[str]:
         missing = await self.check_tables(driver)
@@ -141,6 +146,9 @@ class PostgresStore(Store):
 
     async def close(self) -> None:
         link, self._link = self._link, None
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            await listener.close()
         if link is not None:
             await link.close()
 
@@ -214,6 +222,14 @@ class PostgresStore(Store):
 
     async def changes(self, scope: str, *, after: str | None = None, limit: int) -> list[Change]:
         return await self._feed.changes(self._open_link, scope, after, limit)
+
+    async def wait(self, scope: str, after: str | None, seconds: float) -> None:
+        if self._link is None:
+            raise not_open()
+        if self._listener is None:
+            await super().wait(scope, after, seconds)
+        else:
+            await self._listener.wait(escape(scope), place_of(after), seconds)
 
     async def sweep(self) -> Swept:
         link, now = self._open_link, self.driver.now()
