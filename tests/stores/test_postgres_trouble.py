@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from recollect import AsyncRecollect, ConfigError, Message, Recollect, RecollectError, Unavailable
+from recollect.stores.postgres import schema as migrations
 from tests.services.postgres import Proxy, Server, own_server, postgres_url, schema
 from tests.stores.forking import check_forked
 
@@ -163,12 +164,27 @@ def test_servers_that_start_at_once_do_not_collide(name: str) -> None:
     assert _execute(f"SELECT count(*) FROM {name}.meta WHERE name = 'schema'") == [(1,)]
 
 
+def test_tables_of_an_older_version_are_brought_up_to_date_with_what_is_in_them(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:5])
+        older.setattr(migrations, "NEWEST", 5)
+        with Recollect(_url(name)) as memory:
+            memory.session("s").append([HI, HI])
+            cursor = memory.changes().items[-1].cursor
+    with Recollect(_url(name)) as memory:
+        assert _execute(f"SELECT value FROM {name}.meta WHERE name = 'schema'") == [(migrations.NEWEST,)]
+        memory.session("s").append([HI, HI])
+        memory.import_lines({"session": "s", "role": "user", "content": "x"} for _ in range(200))
+        assert [row.seq for row in memory.session("s").tail(1000)] == list(range(1, 205))
+        assert [change.last_seq for change in memory.changes(after=cursor)] == [4, 204]
+
+
 def test_an_upgrade_that_was_broken_off_is_none(name: str) -> None:
     _execute(f"CREATE SCHEMA {name}")
     # The last migration cannot be applied: a function of this name with another result is there already.
-    _execute(
-        f"CREATE FUNCTION {name}.sweep_changes(timestamptz, bigint) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'"
-    )
+    _execute(f"CREATE FUNCTION {name}.leave_many(timestamptz, json) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'")
     with pytest.raises(RecollectError):
         Recollect(_url(name)).open()
     assert _execute(f"SELECT count(*) FROM pg_tables WHERE schemaname = '{name}'") == [(0,)]

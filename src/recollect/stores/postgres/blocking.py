@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg
@@ -84,6 +85,11 @@ class BlockingLink(Link):
         cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
         cursor.execute(sql, values or None, binary=True)
         return cursor.fetchall() if has_rows(cursor) else []
+
+    async def copy(self, connection: psycopg.Connection, sql: str, data: Iterable[bytes]) -> None:
+        with psycopg.RawCursor(connection).copy(sql) as copy:
+            for piece in data:
+                copy.write(piece)
 
     async def close(self) -> None:
         self._open = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterable
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -95,6 +96,11 @@ class NativeLink(Link):
         cursor = psycopg.AsyncRawCursor(connection, row_factory=tuple_row)
         await cursor.execute(sql, values or None, binary=True)
         return await cursor.fetchall() if has_rows(cursor) else []
+
+    async def copy(self, connection: psycopg.AsyncConnection, sql: str, data: Iterable[bytes]) -> None:
+        async with psycopg.AsyncRawCursor(connection).copy(sql) as copy:
+            for piece in data:
+                await copy.write(piece)
 
     async def close(self) -> None:
         self._open = False
