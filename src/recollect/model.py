@@ -221,6 +221,23 @@ class Summary(_Record, frozen=True, kw_only=True):
         return _record_dict(self)
 
 
+class Vector(_Record, frozen=True, kw_only=True):
+    """What an embedder made of one message.
+
+    Parameters
+    ----------
+    session_id, seq, id: of the message.
+    model: of the embedder; vectors of different models are never compared.
+    data: the numbers, as little-endian IEEE 754 half-precision floats: two bytes a dimension, of length 1.
+    """
+
+    session_id: str
+    seq: int
+    id: str
+    model: str
+    data: bytes
+
+
 class Preferences(_Record, frozen=True, kw_only=True):
     """The preference document of one user; `version` grows by one with every change."""
 

@@ -5,7 +5,7 @@ Eight verbs: `open`, `close`, `commit`, `get`, `query`, `search`, `changes`, `sw
 
 Rules for all of them
 ---------------------
-* **Partition.** A session (its header, messages, summary) or a user (preferences) commits together. A commit never
+* **Partition.** A session (its header, messages, their vectors, summary) or a user (preferences) commits together. A commit never
   spans partitions.
 * **Numbers.** The messages of a session get ``seq = 1, 2, 3 ...`` inside the commit that appends them. A number is
   never given twice while the session's header lives, also not after a `Delete`; a reader who has seen ``n`` never
@@ -22,14 +22,14 @@ Rules for all of them
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from msgspec import Struct
 
 from recollect.errors import ConfigError, LimitExceeded, RecollectError, Unsupported
-from recollect.model import Change, Message, Preferences, Session, Summary, Swept
+from recollect.model import Change, Message, Preferences, Session, Summary, Swept, Vector
 from recollect.store.driver import Driver
 
 Row = Session | Message | Summary | Preferences
@@ -121,7 +121,20 @@ class Delete(Struct, frozen=True, kw_only=True):
     seq: int | None = None
 
 
-Op = Append | Put | Delete
+class Attach(Struct, frozen=True, kw_only=True):
+    """Keep vectors beside the messages that they were made of.
+
+    One vector a message: another one takes its place, whatever its model. A vector whose message is not there, under
+    its number and with its id, is left out. Vectors go with their message, for any reason. They are derived data: the
+    header stays as it is and the feed has no entry.
+
+    Its result is how many are kept. `Unsupported` where the capabilities have no `vectors`.
+    """
+
+    vectors: Sequence[Vector]
+
+
+Op = Append | Put | Delete | Attach
 
 
 class Appended(list[Message]):
@@ -157,12 +170,30 @@ class Candidate(NamedTuple):
     score: float
 
 
+class Found(list[Candidate]):
+    """What a search by terms found, best first, and the statistics that its scores come from.
+
+    Attributes
+    ----------
+    total: rows that the search's index holds. having: for each term how many of them have it. Rows that have expired
+        may still be counted.
+    """
+
+    def __init__(
+        self, found: Iterable[Candidate] = (), *, total: int = 0, having: Mapping[str, int] | None = None
+    ) -> None:
+        super().__init__(found)
+        self.total = total
+        self.having = dict(having or {})
+
+
 class Capabilities(Struct, frozen=True, kw_only=True):
     """What a store can do. Declared: it passes the suites. Not declared: it raises `Unsupported`.
 
     Parameters
     ----------
     text_search, vector_search: whether `search` takes terms, a vector.
+    vectors: whether vectors are kept beside messages (`Attach`, the path ``vectors``).
     feed: whether one feed holds all changes of the store, of a scope, or of a partition.
     push: whether `wait` is woken by a commit rather than asleep.
     index_consistency: whether paths that cross partitions may lag behind a commit.
@@ -179,6 +210,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     item_bytes: int
     commit_ops: int
     durable: bool
+    vectors: bool = False
 
 
 def check_ops(ops: Sequence[Op], capabilities: Capabilities) -> None:
@@ -278,14 +310,20 @@ class Store(ABC):
         *,
         terms: Sequence[str],
         vector: Sequence[float] | None = None,
+        model: str = "",
         limit: int,
         filter: Filter = Filter(),
-    ) -> list[Candidate]:
-        """Messages that have at least one of the terms, best first.
+    ) -> Found:
+        """Messages that have at least one of the terms, best first; or, for a vector, the nearest ones.
 
-        Terms are opaque: nothing in them is query syntax. With no terms the answer is empty. What a commit has
-        acknowledged is found at once where ``index_consistency`` is immediate. Raises `Unsupported` for a vector
-        where the capabilities have no vector search.
+        Parameters
+        ----------
+        terms: are opaque: nothing in them is query syntax. With no terms and no vector the answer is empty.
+        vector, model: find messages whose kept vector is of this model and as long, scored by cosine similarity (-1 to
+            1); the terms are not looked at then, and the answer has no statistics.
+
+        What a commit has acknowledged is found at once where ``index_consistency`` is immediate. Raises `Unsupported`
+        for terms and for a vector where the capabilities have no search for them.
         """
 
     @abstractmethod

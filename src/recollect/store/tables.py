@@ -9,9 +9,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from recollect.model import Message, Preferences, Session, Summary
+from recollect.model import Message, Preferences, Session, Summary, Vector
 
-ColumnType = Literal["text", "integer", "real", "time", "json"]
+ColumnType = Literal["text", "integer", "real", "time", "json", "bytes"]
 PartitionKind = Literal["session", "user"]
 
 
@@ -124,6 +124,20 @@ SUMMARIES = Table(
     ),
 )
 
+VECTORS = Table(
+    name="vectors",
+    record=Vector,
+    partition="session",
+    key=("scope", "session_id", "seq"),
+    columns=(
+        Column("session_id", "text"),
+        Column("seq", "integer"),
+        Column("id", "text"),
+        Column("model", "text"),
+        Column("data", "bytes"),
+    ),
+)
+
 PREFERENCES = Table(
     name="preferences",
     record=Preferences,
@@ -138,7 +152,7 @@ PREFERENCES = Table(
     ),
 )
 
-TABLES: dict[str, Table] = {table.name: table for table in (SESSIONS, MESSAGES, SUMMARIES, PREFERENCES)}
+TABLES: dict[str, Table] = {table.name: table for table in (SESSIONS, MESSAGES, VECTORS, SUMMARIES, PREFERENCES)}
 
 _SESSION = ("scope", "session_id")
 _USER = ("scope", "user_id")
@@ -149,6 +163,7 @@ PATHS: dict[str, Path] = {
         Path(name="messages", table="messages", hash=_SESSION, range=("seq",)),
         Path(name="system_messages", table="messages", hash=_SESSION, range=("seq",), where=("role", "system")),
         Path(name="messages_by_id", table="messages", hash=(*_SESSION, "id"), range=("seq",)),
+        Path(name="vectors", table="vectors", hash=_SESSION, range=("seq",)),
         Path(
             name="messages_by_user",
             table="messages",

@@ -11,16 +11,18 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
 from recollect.errors import ConfigError, Conflict, InvalidInput, Unsupported
-from recollect.model import Change, ChangeKind, Message, Preferences, Session, Summary, Swept
+from recollect.model import Change, ChangeKind, Message, Preferences, Session, Summary, Swept, Vector
 from recollect.store import (
     PATHS,
     Append,
     Appended,
+    Attach,
     Candidate,
     Capabilities,
     Delete,
     Driver,
     Filter,
+    Found,
     Op,
     Partition,
     Put,
@@ -54,12 +56,14 @@ class _Log:
         self.terms: dict[int, list[str]] = {}
         self.ids: dict[str, int] = {}
         self.seqs: list[int] = []
+        self.vectors: dict[int, Vector] = {}
 
     def __copy__(self) -> _Log:
         twin = _Log()
         twin.header, twin.summary = self.header, self.summary
         twin.messages, twin.terms = self.messages.copy(), self.terms.copy()
         twin.ids, twin.seqs = self.ids.copy(), self.seqs.copy()
+        twin.vectors = self.vectors.copy()
         return twin
 
     def add(self, message: Message, terms: str) -> None:
@@ -76,6 +80,11 @@ class _Log:
         message = self.messages.pop(seq)
         del self.terms[seq], self.ids[message.id]
         self.seqs.pop(bisect_left(self.seqs, seq))
+        self.vectors.pop(seq, None)
+
+    def clear(self) -> None:
+        for held in (self.messages, self.terms, self.ids, self.seqs, self.vectors):
+            held.clear()  # type: ignore[attr-defined]
 
 
 class MemoryStore(Store):
@@ -96,6 +105,7 @@ class MemoryStore(Store):
         item_bytes=256 * 1024 * 1024,
         commit_ops=10_000,
         durable=False,
+        vectors=True,
     )
 
     def __init__(self, *, feed_retention: float = 7 * 86400) -> None:
@@ -154,6 +164,8 @@ class MemoryStore(Store):
             return self._append(partition, address, op)
         if isinstance(op, Put):
             return self._put(partition, address, op)
+        if isinstance(op, Attach):
+            return self._attach(partition, address, op)
         return self._delete(partition, address, op)
 
     def _append(self, partition: Partition, address: tuple[str, str], op: Append) -> Appended:
@@ -239,6 +251,21 @@ class MemoryStore(Store):
         self._record(partition, "put", op.table)
         return _own(stored)
 
+    def _attach(self, partition: Partition, address: tuple[str, str], op: Attach) -> int:
+        log = self._live_log(partition, address)
+        kept = 0
+        for vector in op.vectors if log is not None else ():
+            message = log.messages.get(vector.seq) if log is not None else None
+            if (
+                log is not None
+                and message is not None
+                and message.id == vector.id
+                and _live(message, self.driver.now())
+            ):
+                log.vectors[vector.seq] = vector.replace(session_id=partition.id)
+                kept += 1
+        return kept
+
     def _delete(self, partition: Partition, address: tuple[str, str], op: Delete) -> int:
         now = self.driver.now()
         count = 0
@@ -264,10 +291,7 @@ class MemoryStore(Store):
             log.summary = None
         if op.table == "messages" or op.table is None:
             count += readable
-            log.messages.clear()
-            log.terms.clear()
-            log.ids.clear()
-            log.seqs.clear()
+            log.clear()
         if op.table is None:
             count += 1
             self._logs.pop(address, None)
@@ -353,7 +377,7 @@ class MemoryStore(Store):
         if path == "preferences":
             found: list[_Keyed] = [((key[1],), row) for key, row in self._preferences.items() if key[0] == hash[0]]
             return sorted(found, key=_first, reverse=reverse)
-        if path in ("messages", "system_messages", "messages_by_id"):
+        if path in ("messages", "system_messages", "messages_by_id", "vectors"):
             log = self._logs.get((hash[0], hash[1]))
             if log is None or log.header is None or not _live(log.header, now):
                 return []
@@ -365,6 +389,10 @@ class MemoryStore(Store):
                 high = bisect_left(log.seqs, before[0]) if before else len(log.seqs)
                 span = range(low, high)
                 seqs = (log.seqs[i] for i in (reversed(span) if reverse else span))
+            if path == "vectors":
+                return (
+                    ((seq,), log.vectors[seq]) for seq in seqs if seq in log.vectors and _live(log.messages[seq], now)
+                )
             return (
                 ((seq,), log.messages[seq])
                 for seq in seqs
@@ -393,11 +421,12 @@ class MemoryStore(Store):
         *,
         terms: Sequence[str],
         vector: Sequence[float] | None = None,
+        model: str = "",
         limit: int,
         filter: Filter = Filter(),
-    ) -> list[Candidate]:
+    ) -> Found:
         if vector is not None:
-            raise Unsupported("the memory store has no vector search yet")
+            raise Unsupported("the memory store has no vector search: recall compares the vectors itself")
         with self._held():
             now = self.driver.now()
             total, having, matches = 0, dict.fromkeys(terms, 0), []
@@ -417,7 +446,8 @@ class MemoryStore(Store):
             weights = {term: bm25.idf(total, n) for term, n in having.items()}
             found = [Candidate(message, bm25.score(words, weights)) for message, words in matches]
             found.sort(key=lambda c: c.score, reverse=True)
-            return [Candidate(_own(row), score) for row, score in found[:limit]]
+            best = (Candidate(_own(row), score) for row, score in found[:limit])
+            return Found(best, total=total, having=having)
 
     async def changes(self, scope: str, *, after: str | None = None, limit: int) -> list[Change]:
         with self._held():

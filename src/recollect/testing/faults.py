@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from recollect.errors import Unavailable
 from recollect.model import Change, Swept
-from recollect.store import Candidate, Driver, Filter, Op, Partition, Result, Store
+from recollect.store import Driver, Filter, Found, Op, Partition, Result, Store
 from recollect.store.contract import Key, Row
 
 When = Literal["before", "after"]
@@ -104,10 +104,11 @@ class FaultyStore(Store):
         *,
         terms: Sequence[str],
         vector: Sequence[float] | None = None,
+        model: str = "",
         limit: int,
         filter: Filter = Filter(),
-    ) -> list[Candidate]:
-        return await self.inner.search(scope, terms=terms, vector=vector, limit=limit, filter=filter)
+    ) -> Found:
+        return await self.inner.search(scope, terms=terms, vector=vector, model=model, limit=limit, filter=filter)
 
     async def changes(self, scope: str, *, after: str | None = None, limit: int) -> list[Change]:
         return await self.inner.changes(scope, after=after, limit=limit)

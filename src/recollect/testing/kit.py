@@ -15,10 +15,10 @@ from recollect.store import (
     PATHS,
     Append,
     Appended,
-    Candidate,
     Delete,
     Driver,
     Filter,
+    Found,
     Op,
     Partition,
     Put,
@@ -200,7 +200,7 @@ class Kit:
         """The feed behind a cursor."""
         return await self.store.changes(scope, after=after, limit=limit)
 
-    async def find(self, *terms: str, scope: str = SCOPE, limit: int = ALL, **wanted: Any) -> list[Candidate]:
+    async def find(self, *terms: str, scope: str = SCOPE, limit: int = ALL, **wanted: Any) -> Found:
         """Search by terms; `wanted` are the fields of a `Filter`."""
         await self.settle()
         return await self.store.search(scope, terms=terms, limit=limit, filter=Filter(**wanted))

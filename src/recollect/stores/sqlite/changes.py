@@ -9,7 +9,7 @@ from typing import Any
 
 from recollect.errors import Conflict, InvalidInput
 from recollect.model import Preferences, Session, Summary
-from recollect.store import Append, Commit, Delete, Driver, Partition, Put, Result
+from recollect.store import Append, Attach, Commit, Delete, Driver, Partition, Put, Result
 from recollect.store.codec import dump_object, dump_time
 from recollect.store.contract import Row
 from recollect.store.guards import next_version
@@ -17,7 +17,7 @@ from recollect.stores._sql import (
     SUMMARY_COLUMNS,
     summary_of,
 )
-from recollect.stores.sqlite import bulk, index
+from recollect.stores.sqlite import bulk, index, vectors
 from recollect.stores.sqlite.append import Next, adopt, append, append_next
 from recollect.stores.sqlite.by_user import MAX_SEQ
 from recollect.stores.sqlite.reads import NotShort, get_preferences, get_session, live_count
@@ -107,11 +107,13 @@ class Work:
         self.index_due = False
         self.now = dump_time(now)
 
-    def do(self, op: Append | Put | Delete) -> Result:
+    def do(self, op: Append | Put | Delete | Attach) -> Result:
         if isinstance(op, Append):
             return (len(op.rows) == 1 and append_next(self, op)) or append(self, op)
         if isinstance(op, Put):
             return self.put(op)
+        if isinstance(op, Attach):
+            return vectors.attach(self, op)
         return self.delete(op)
 
     def unbounded(self) -> None:
@@ -281,8 +283,14 @@ class Work:
 
 
 def remove_messages(connection: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> int:
-    """Remove messages and their terms; how many rows."""
+    """Remove messages, their terms and their vectors; how many messages.
+
+    Parameters
+    ----------
+    where: a condition on ``position``.
+    """
     index.forget(connection, where, values)
+    connection.execute(f"DELETE FROM recollect_vectors WHERE {where}", values)
     return connection.execute(f"DELETE FROM recollect_messages WHERE {where}", values).rowcount
 
 

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from recollect.store import Candidate, Filter, bm25
+from recollect.store import Candidate, Filter, Found, bm25
 from recollect.store.codec import dump_time
 from recollect.store.tables import MESSAGES
 from recollect.stores._sql import columns, message_of
@@ -116,10 +116,11 @@ def _encode_one(term: str) -> str:
 
 def search(
     connection: sqlite3.Connection, scope: str, terms: Sequence[str], limit: int, wanted: Filter, now: str
-) -> list[Candidate]:
+) -> Found:
     """The best rows by BM25, from FTS5 and from what waits to be moved there."""
     connection.execute("BEGIN")
-    sought = [encoded for encoded in dict.fromkeys(map(encode, terms)) if encoded]
+    coded = {term: encode(term) for term in terms}
+    sought = [encoded for encoded in dict.fromkeys(coded.values()) if encoded]
     total = _meta(connection, "indexed_rows")
     indexed = {
         term: (row[0] if row else 0)
@@ -150,7 +151,11 @@ def search(
         ).fetchall()
     scored = [(bm25.score(row[0].split(" "), weights), row) for row in rows]
     scored.sort(key=_score, reverse=True)
-    return [Candidate(message_of(row[1:]), score) for score, row in scored[:limit]]
+    return Found(
+        (Candidate(message_of(row[1:]), score) for score, row in scored[:limit]),
+        total=total + len(gathered),
+        having={term: having.get(encoded, 0) for term, encoded in coded.items()},
+    )
 
 
 def _indexed_rows(

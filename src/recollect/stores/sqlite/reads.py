@@ -21,6 +21,7 @@ from recollect.stores._sql import (
     session_of,
     summary_of,
 )
+from recollect.stores.sqlite import vectors
 from recollect.stores.sqlite.by_user import MAX_SEQ, first_at, messages_by_user
 
 _M = columns(MESSAGES, "m.")
@@ -209,6 +210,8 @@ def query(
         return messages_by_user(connection, hash, after, before, since, until, limit, reverse, now)
     if path in ("sessions", "sessions_by_user"):
         return _sessions(connection, hash, after, before, limit, reverse, now)
+    if path == "vectors":
+        return list(vectors.query(connection, hash, after, before, limit, reverse, now))
     if path == "preferences":
         return _preferences(connection, hash, after, before, limit, reverse)
     raise Unsupported(f"no path {path!r}")

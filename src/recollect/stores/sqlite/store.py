@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from recollect.errors import InvalidInput, NotFound, RecollectError, Unsupported
 from recollect.model import Change, Swept
-from recollect.store import Candidate, Capabilities, Commit, Driver, Filter, Op, Partition, Result, Store
+from recollect.store import Capabilities, Commit, Driver, Filter, Found, Op, Partition, Result, Store
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key, Row, check_ops
 from recollect.stores._sql import CHANGE_COLUMNS, change_of
@@ -71,6 +71,7 @@ class SQLiteStore(Store):
             item_bytes=256 * 1024 * 1024,
             commit_ops=10_000,
             durable=path is not None,
+            vectors=True,
         )
 
     @property
@@ -175,16 +176,17 @@ class SQLiteStore(Store):
         *,
         terms: Sequence[str],
         vector: Sequence[float] | None = None,
+        model: str = "",
         limit: int,
         filter: Filter = Filter(),
-    ) -> list[Candidate]:
+    ) -> Found:
         if vector is not None:
-            raise Unsupported("the SQLite store has no vector search yet")
+            raise Unsupported("the SQLite store has no vector search: recall compares the vectors itself")
         if not terms:
-            return []
+            return Found()
         return await self.driver.run(self._search, scope, terms, limit, filter)
 
-    def _search(self, scope: str, terms: Sequence[str], limit: int, filter: Filter) -> list[Candidate]:
+    def _search(self, scope: str, terms: Sequence[str], limit: int, filter: Filter) -> Found:
         with self._connections.reading() as connection:
             return index.search(connection, scope, terms, limit, filter, self._now())
 

@@ -13,6 +13,7 @@ from recollect.testing.suites.push import Push
 from recollect.testing.suites.records import Records
 from recollect.testing.suites.retries import Retries
 from recollect.testing.suites.search import Search
+from recollect.testing.suites.vectors import Vectors
 from recollect.testing.suites.windows import Windows
 
 SUITES = (
@@ -24,6 +25,7 @@ SUITES = (
     Windows,
     Expiry,
     Search,
+    Vectors,
     Feed,
     Push,
     Isolation,
@@ -43,6 +45,7 @@ class StoreSuites(
     Windows,
     Expiry,
     Search,
+    Vectors,
     Feed,
     Push,
     Isolation,

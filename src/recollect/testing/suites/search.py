@@ -86,6 +86,15 @@ class Search(Suite):
         assert found.row == stored
         assert isinstance(found.score, float)
 
+    @pytest.mark.parametrize("others", OTHERS)
+    async def test_statistics(self, kit: Kit, others: int) -> None:
+        """The answer carries what its scores come from: the rows in the index, and how many have each term."""
+        await _say(kit, "s", "apple pie", "apple", "pear", "")
+        await _crowd(kit, others)
+        found = await kit.find("apple", "pear", "nothing", limit=1)
+        assert (len(found), found.having) == (1, {"apple": 2, "pear": 1, "nothing": 0})
+        assert found.total == 3 + (others + 3 if others else 0)
+
     async def test_messages_without_terms(self, kit: Kit) -> None:
         """A message appended without terms is found by nothing, also not by its text."""
         await kit.append("s", "apple", terms=[""])
