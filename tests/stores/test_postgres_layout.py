@@ -64,6 +64,7 @@ def test_the_declared_columns_are_the_tables_columns(filled: str, table: str) ->
         "real": {"double precision"},
         "time": {"timestamp with time zone"},
         "json": {"jsonb", "json"},
+        "bytes": {"bytea"},
     }
     assert found["scope"] == ("text", True)
     for column in TABLES[table].columns:
@@ -82,6 +83,7 @@ def test_the_declared_columns_are_the_tables_columns(filled: str, table: str) ->
         ("messages", ("default", "1-1"), "messages_pkey"),
         ("system_messages", ("default", "1-1"), "messages_"),
         ("messages_by_id", ("default", "1-1", "x"), "messages_id"),
+        ("vectors", ("default", "1-1"), "vectors_pkey"),
         ("messages_by_user", ("default", "u1"), "messages_user"),
         ("sessions", ("default",), "sessions_activity"),
         ("sessions_by_user", ("default", "u1"), "sessions_user"),
@@ -98,7 +100,7 @@ def test_every_path_reads_by_its_index(
     plan = "\n".join(row[0] for row in _ask(f"EXPLAIN {sql}", *values))
     assert "Seq Scan" not in plan, plan
     assert index in plan, plan
-    if path in ("messages", "preferences"):
+    if path in ("messages", "vectors", "preferences"):
         assert "Sort" not in plan, plan
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from recollect.errors import Conflict, InvalidInput
 from recollect.model import Message, Preferences, Session, Summary
-from recollect.store import Append, Appended, Delete, Op, Partition, Put, Result
+from recollect.store import Append, Appended, Attach, Delete, Op, Partition, Put, Result
 from recollect.store.guards import changed_meanwhile
 from recollect.stores.postgres.adapt import instant
 from recollect.stores.postgres.copying import COPY_MESSAGES
@@ -20,6 +20,7 @@ from recollect.stores.postgres.names import in_schema
 from recollect.stores.postgres.rows import KNOWN_COLUMNS, message_of, message_values
 from recollect.stores.postgres.terms import encode
 from recollect.stores.postgres.text import dump_jsonb, escape, escape_or_none, unescape_or_none
+from recollect.stores.postgres.vectors import Vectors
 
 _dumps = msgspec.json.Encoder().encode
 
@@ -67,6 +68,7 @@ class Statements:
         )
         self.copy_messages = in_schema(COPY_MESSAGES, schema)
         self.leave_many = in_schema("SELECT FROM recollect.leave_many($1, $2)", schema)
+        self.vectors = Vectors(schema)
         self.put_session = in_schema(_call("put_session", 10), schema)
         self.put_summary = in_schema(_call("put_summary", 11), schema)
         self.put_preferences = in_schema(_call("put_preferences", 8), schema)
@@ -107,6 +109,8 @@ async def apply(run: Run, sql: Statements, partition: Partition, op: Op, now: da
         return await append(run, sql, partition, op, now)
     if isinstance(op, Put):
         return await _put(run, sql, partition, op, now)
+    if isinstance(op, Attach):
+        return await sql.vectors.attach(run, partition, op, now)
     return await _delete(run, sql, partition, op, now)
 
 
@@ -221,5 +225,5 @@ async def _delete(run: Run, sql: Statements, partition: Partition, op: Delete, n
 
 
 def is_repeatable(ops: Sequence[Op]) -> bool:
-    """Whether the commit may run again when nobody knows if it ran: appends are known by their ids."""
-    return all(isinstance(op, Append) for op in ops)
+    """Whether the commit may run again when nobody knows if it ran: appends are known by their ids, vectors replace."""
+    return all(isinstance(op, Append | Attach) for op in ops)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec.structs import replace
+
 from recollect.errors import ConfigError, RecollectError, Unsupported, missing_extra
 from recollect.model import Change, Swept
-from recollect.store import Append, Candidate, Capabilities, Commit, Driver, Filter, Op, Partition, Result, Store
+from recollect.store import Append, Attach, Capabilities, Commit, Driver, Filter, Found, Op, Partition, Result, Store
 from recollect.store.contract import Key, Row, check_ops
 
 try:
@@ -16,7 +18,7 @@ try:
 except ImportError as error:  # pragma: no cover
     raise missing_extra("psycopg", "postgres") from error
 
-from recollect.stores.postgres import bulk, commits, schema
+from recollect.stores.postgres import bulk, commits, pgvector, schema
 from recollect.stores.postgres.feed import Feed, place_of
 from recollect.stores.postgres.links import Link, Run, not_open
 from recollect.stores.postgres.names import in_schema
@@ -83,6 +85,7 @@ class PostgresStore(Store):
             item_bytes=ITEM_BYTES,
             commit_ops=10_000,
             durable=True,
+            vectors=True,
         )
 
     @classmethod
@@ -107,10 +110,12 @@ class PostgresStore(Store):
         link = self._make_link(driver)
         try:
             await schema.prepare(link, self._settings.schema, shown=self._settings.shown)
+            is_searched = await pgvector.prepare(link, self._settings.schema)
         except BaseException:
             await link.close()
             raise
         self._link = link
+        self.capabilities = replace(self.capabilities, vector_search=is_searched)
         if self.capabilities.push:
             self._listener = Listener(self._settings, driver)
 
@@ -156,6 +161,10 @@ class PostgresStore(Store):
         check_ops(ops, self.capabilities)
         link, now = self._open_link, self.driver.now()
         repeatable = commits.is_repeatable(ops)
+        if self.capabilities.vector_search and link.is_alone:
+            for op in ops:
+                if isinstance(op, Attach):
+                    await self._statements.vectors.index(link, op)
         if len(ops) == 1:
 
             async def run(sql: str, values: Any) -> Any:
@@ -213,11 +222,19 @@ class PostgresStore(Store):
         *,
         terms: Sequence[str],
         vector: Sequence[float] | None = None,
+        model: str = "",
         limit: int,
         filter: Filter = Filter(),
-    ) -> list[Candidate]:
+    ) -> Found:
         if vector is not None:
-            raise Unsupported("the PostgreSQL store has no vector search yet")
+            if not self.capabilities.vector_search:
+                raise Unsupported(
+                    "PostgreSQL searches vectors with the extension vector (pgvector), 0.8 or newer, which is not"
+                    " here: recall compares the vectors itself"
+                )
+            return await self._statements.vectors.nearest(
+                self._open_link, scope, vector, model, limit, filter, self.driver.now()
+            )
         return await self._search.run(self._open_link, scope, terms, limit, filter, self.driver.now())
 
     async def changes(self, scope: str, *, after: str | None = None, limit: int) -> list[Change]:
