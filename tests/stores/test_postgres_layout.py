@@ -104,9 +104,10 @@ def test_every_path_reads_by_its_index(
         assert "Sort" not in plan, plan
 
 
-def test_an_append_reads_one_row_of_each_index_also_while_the_tables_are_new(name: str) -> None:
+@pytest.mark.parametrize("rows", [1, 60, 150, 250, 400, 2000])
+def test_an_append_reads_one_row_of_each_index_also_while_the_tables_are_new(name: str, rows: int) -> None:
     with Recollect(_url(name)) as memory:
-        memory.session("s", user="u").append({"role": "user", "content": "x"})
+        memory.session("s", user="u").append([{"role": "user", "content": "x"}] * rows)
         values = (
             "default",
             "s",
