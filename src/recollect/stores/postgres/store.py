@@ -160,22 +160,21 @@ class PostgresStore(Store):
     async def commit(self, partition: Partition, ops: Sequence[Op]) -> list[Result]:
         check_ops(ops, self.capabilities)
         link, now = self._open_link, self.driver.now()
-        repeatable = commits.is_repeatable(ops)
+        if not ops:
+            return []
+        if len(ops) == 1 and isinstance(ops[0], Append) and link.is_alone:
+            return [await commits.append_alone(link.fetch, self._statements, partition, ops[0], now)]
         if self.capabilities.vector_search and link.is_alone:
             for op in ops:
                 if isinstance(op, Attach):
                     await self._statements.vectors.index(link, op)
+        repeatable = commits.is_repeatable(ops)
         if len(ops) == 1:
 
             async def run(sql: str, values: Any) -> Any:
                 return await link.fetch(sql, values, repeatable=repeatable)
 
-            (op,) = ops
-            if isinstance(op, Append) and link.is_alone:
-                return [await commits.append_alone(run, self._statements, partition, op, now)]
-            return [await commits.apply(run, self._statements, partition, op, now)]
-        if not ops:
-            return []
+            return [await commits.apply(run, self._statements, partition, ops[0], now)]
 
         async def whole(run: Run) -> list[Result]:
             return [await commits.apply(run, self._statements, partition, op, now) for op in ops]
