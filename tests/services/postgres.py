@@ -146,6 +146,20 @@ class Server:
             process.send_signal(how)
             process.wait(PATIENCE)
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have all its processes stand still for a while: it is there, and gives no answer."""
+        assert self._process is not None
+        pid = self._process.pid
+        family = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        for member in family:
+            os.kill(member, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for member in family:
+                os.kill(member, signal.SIGCONT)
+
     def remove(self) -> None:
         """Stop, and remove the folder."""
         self.stop()

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -18,6 +18,7 @@ import pytest
 
 from recollect import AsyncRecollect, ConfigError, Message, Recollect, RecollectError, Unavailable
 from recollect.stores.postgres import schema as migrations
+from recollect.stores.postgres import settings
 from tests.services.postgres import Proxy, Server, own_server, postgres_url, schema
 from tests.stores.forking import check_forked
 
@@ -309,6 +310,73 @@ def test_while_the_server_is_away_every_call_says_so_at_once(server: Server) -> 
         server.start()
         memory.session("away").append(HI)
         assert [row.seq for row in memory.session("away").tail()] == [1, 2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the server's processes in /proc")
+def test_a_server_that_stands_still_is_given_up_and_found_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "GRACE", 0.5)
+    url = f"{server.url}?statement_timeout=0.2&connect_timeout=2"
+    with Recollect(url) as memory:
+        memory.session("still").append(HI)
+        calls: tuple[Callable[[], object], ...] = (
+            lambda: memory.session("still").append({**HI, "id": "again"}),
+            memory.changes,
+        )
+        with server.frozen():
+            for call in calls:
+                began = time.monotonic()
+                with pytest.raises(Unavailable, match="is away") as caught:
+                    call()
+                assert caught.value.retryable
+                assert time.monotonic() - began < 5
+        asyncio.run(_still(server, url))
+        memory.session("still").append({**HI, "id": "again"})
+        assert [row.seq for row in memory.session("still").tail()] == [1, 2], "what was in doubt is there once"
+
+
+async def _still(server: Server, url: str) -> None:
+    async with AsyncRecollect(url) as memory:
+        await memory.open()
+        with server.frozen():
+            began = time.monotonic()
+            with pytest.raises(Unavailable, match="is away"):
+                await memory.session("still").append({**HI, "id": "again"})
+            assert time.monotonic() - began < 5
+        assert (await memory.session("still").info()) is not None
+
+
+@pytest.mark.parametrize("keep", [0, 1, 30, 200, None])
+def test_a_reply_that_is_cut_in_its_middle_is_asked_for_again(server: Server, keep: int | None) -> None:
+    proxy = Proxy(server.port)
+    try:
+        with Recollect(f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres?schema=cut_{keep}") as memory:
+            session = memory.session("cut-here", user="cut-here-too")
+            session.append([{"role": "user", "content": f"word {n} " + "x" * 500, "id": str(n)} for n in range(20)])
+            session.save_summary("so far", covers_seq=3)
+            reads: tuple[Callable[[], object], ...] = (
+                lambda: session.tail(20),
+                lambda: session.read(after=3, limit=5).items,
+                session.info,
+                session.summary,
+                lambda: memory.search("word", session="cut-here", limit=5),
+                lambda: memory.user("cut-here-too").sessions().items,
+                lambda: memory.user("cut-here-too").messages(limit=20).items,
+            )
+            for number, read in enumerate(reads, 1):
+                expected = read()
+                proxy.cut_when, proxy.keep = b"cut-here", keep
+                assert read() == expected
+                assert proxy.cuts == number
+            for number in range(3):
+                proxy.cut_when = b"cut-here"
+                (stored,) = session.append({**HI, "id": f"new-{number}"})
+                assert stored.seq == 21 + number
+            assert proxy.cuts == len(reads) + 3
+            assert [row.seq for row in session.tail(100)] == list(range(1, 24))
+    finally:
+        proxy.close()
 
 
 def test_an_append_whose_answer_is_lost_is_repeated_and_written_once(server: Server) -> None:

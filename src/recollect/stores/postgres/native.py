@@ -13,6 +13,7 @@ from psycopg.rows import tuple_row
 from recollect.errors import Unavailable
 from recollect.store import Driver
 from recollect.stores.postgres.adapt import adapt, has_rows
+from recollect.stores.postgres.limited import AsyncConnection
 from recollect.stores.postgres.links import Link, Rows, Values, not_open
 from recollect.stores.postgres.settings import Settings, is_quiet
 
@@ -70,9 +71,10 @@ class NativeLink(Link):
         deadline = time.monotonic() + self._settings.connect_timeout
         while True:
             try:
-                connection = await psycopg.AsyncConnection.connect(
+                connection = await AsyncConnection.connect(
                     self._settings.conninfo, autocommit=True, prepare_threshold=self._settings.prepare_threshold
                 )
+                connection.limit = self._settings.limit
                 adapt(connection)
                 return connection
             except psycopg.OperationalError as error:

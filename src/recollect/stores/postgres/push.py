@@ -23,6 +23,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from recollect.store import Driver
+from recollect.stores.postgres.limited import Connection
 from recollect.stores.postgres.names import in_schema, quoted
 from recollect.stores.postgres.settings import Settings
 
@@ -202,9 +203,10 @@ class Listener:
 
     def connect(self) -> psycopg.Connection:
         """A connection that hears."""
-        connection = psycopg.Connection.connect(
+        connection = Connection.connect(
             self._settings.conninfo, autocommit=True, prepare_threshold=self._settings.prepare_threshold
         )
+        connection.limit = self._settings.limit
         try:
             connection.execute(f"LISTEN {self._channel}".encode())
             self.follow(connection, LEASE)

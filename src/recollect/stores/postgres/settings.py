@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
 from recollect.errors import ConfigError, InvalidInput
+from recollect.stores.postgres.limited import GRACE
 from recollect.stores.postgres.names import quoted
 
 OPTIONS = {
@@ -42,8 +43,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     Parameters
     ----------
-    conninfo: for libpq. url: to be shown. shown: the database, for messages. The others are the options of the URL,
-        times in seconds.
+    conninfo: for libpq. url: to be shown. shown: the database, for messages. limit: for an answer. The others are the
+        options of the URL, times in seconds.
     """
 
     conninfo: str
@@ -55,6 +56,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     connect_timeout: float = 10.0
     prepare_threshold: int | None = 2
     push: bool = False
+    limit: float | None = None
     feed_retention: float = 7 * 86400
 
     @property
@@ -108,7 +110,8 @@ def _address(netloc: str, path: str) -> dict[str, str]:
 def _settings(where: dict[str, str], own: dict[str, str]) -> Settings:
     quoted(own["schema"])
     timeout = _number(own, "connect_timeout", least=1)
-    server = [f"-c statement_timeout={round(_number(own, 'statement_timeout') * 1000)}", *PLANNER, _ISOLATION]
+    statement = _number(own, "statement_timeout")
+    server = [f"-c statement_timeout={round(statement * 1000)}", *PLANNER, _ISOLATION]
     if own["synchronous_commit"]:
         if own["synchronous_commit"] not in _SYNCHRONOUS:
             raise ConfigError(f"synchronous_commit is {', '.join(_SYNCHRONOUS)}, not {own['synchronous_commit']!r}")
@@ -143,6 +146,7 @@ def _settings(where: dict[str, str], own: dict[str, str]) -> Settings:
         connect_timeout=timeout,
         prepare_threshold=2 if own["prepare"] == "on" else None,
         push=own["push"] == "on",
+        limit=statement + GRACE if statement else None,
         feed_retention=_number(own, "feed_retention"),
     )
 
