@@ -1,11 +1,12 @@
 """Recollect: the memory of a chatbot or an agent, on the database its owner already runs."""
 
-from recollect.blocking import Recollect, SessionHandle, UserHandle, UserPreferences
+from recollect.blocking import NamespaceHandle, Recollect, SessionHandle, UserHandle, UserPreferences
 from recollect.client import AsyncRecollect
 from recollect.connect import connect
 from recollect.core.context import Context, Dropped, Section
 from recollect.core.lines import LineError
 from recollect.core.records import UNSET, Unset, merge_patch
+from recollect.core.reindex import Reindexed
 from recollect.core.tokens import TokenCounter, estimate_tokens, tiktoken_counter
 from recollect.core.transfer import ImportReport
 from recollect.errors import (
@@ -21,7 +22,9 @@ from recollect.errors import (
 )
 from recollect.model import (
     Change,
+    Document,
     Hit,
+    Memory,
     Message,
     Page,
     Part,
@@ -32,6 +35,8 @@ from recollect.model import (
     Summary,
     Swept,
 )
+from recollect.namespace import AsyncNamespaceHandle
+from recollect.recall.embedders import Embedder, LocalEmbedder, OpenAIEmbedder, embedder_from_settings
 from recollect.session import AsyncSessionHandle
 from recollect.store import Appended, Capabilities, Store
 from recollect.user import AsyncUserHandle, AsyncUserPreferences
@@ -41,6 +46,7 @@ __version__ = "0.1.0"
 __all__ = [
     "UNSET",
     "Appended",
+    "AsyncNamespaceHandle",
     "AsyncRecollect",
     "AsyncSessionHandle",
     "AsyncUserHandle",
@@ -51,20 +57,27 @@ __all__ = [
     "Conflict",
     "Context",
     "CorruptRecord",
+    "Document",
     "Dropped",
+    "Embedder",
     "Hit",
     "ImportReport",
     "InvalidInput",
     "LimitExceeded",
     "LineError",
+    "LocalEmbedder",
+    "Memory",
     "Message",
+    "NamespaceHandle",
     "NotFound",
+    "OpenAIEmbedder",
     "Page",
     "Part",
     "Preferences",
     "Receipt",
     "Recollect",
     "RecollectError",
+    "Reindexed",
     "Section",
     "Session",
     "SessionHandle",
@@ -80,6 +93,7 @@ __all__ = [
     "UserPreferences",
     "__version__",
     "connect",
+    "embedder_from_settings",
     "estimate_tokens",
     "merge_patch",
     "tiktoken_counter",

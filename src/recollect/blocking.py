@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
 from recollect.client import DEFAULT_SCOPE, AsyncRecollect
 from recollect.core.context import Context
+from recollect.core.documents import CHUNK_TOKENS
+from recollect.core.memories import Unique
 from recollect.core.messages import MessageLike
 from recollect.core.records import UNSET, Unset
+from recollect.core.reindex import Progress as ReindexProgress
+from recollect.core.reindex import Reindexed
 from recollect.core.tokens import TokenCounter
 from recollect.core.transfer import ImportReport, OnError, Progress
 from recollect.core.window import SystemRule
 from recollect.model import (
     JSON,
     Change,
+    Document,
     Hit,
+    Memory,
     Message,
     Page,
     Preferences,
@@ -27,6 +33,8 @@ from recollect.model import (
     Summary,
     Swept,
 )
+from recollect.namespace import AsyncNamespaceHandle
+from recollect.recall.embedders import Embedder
 from recollect.session import AsyncSessionHandle
 from recollect.store import Appended, BlockingDriver, Store, utc_now
 from recollect.store.driver import Clock, drive
@@ -72,9 +80,10 @@ class Recollect:
         ttl: float | None = None,
         sliding: bool = False,
         clock: Clock = utc_now,
+        embedder: Embedder | None = None,
     ) -> None:
         self._twin = object.__new__(AsyncRecollect)
-        self._twin._setup(store, scope, count_tokens, ttl, sliding, BlockingDriver(clock))
+        self._twin._setup(store, scope, count_tokens, ttl, sliding, BlockingDriver(clock), embedder)
 
     @property
     @_as(AsyncRecollect.store.fget)  # type: ignore[attr-defined]
@@ -85,6 +94,11 @@ class Recollect:
     @_as(AsyncRecollect.scope.fget)  # type: ignore[attr-defined]
     def scope(self) -> str:
         return self._twin.scope
+
+    @property
+    @_as(AsyncRecollect.embeds.fget)  # type: ignore[attr-defined]
+    def embeds(self) -> bool:
+        return self._twin.embeds
 
     @_as(AsyncRecollect.in_scope)
     def in_scope(self, scope: str) -> Recollect:
@@ -111,6 +125,10 @@ class Recollect:
     def user(self, id: str) -> UserHandle:
         return UserHandle(self._twin.user(id))
 
+    @_as(AsyncRecollect.namespace)
+    def namespace(self, *labels: str) -> NamespaceHandle:
+        return NamespaceHandle(self._twin.namespace(*labels))
+
     @_as(AsyncRecollect.open)
     def open(self) -> None:
         return drive(self._twin.open())
@@ -135,10 +153,23 @@ class Recollect:
         since: datetime | None = None,
         until: datetime | None = None,
         where: Mapping[str, JSON] | None = None,
+        as_of: datetime | None = None,
+        offset: int = 0,
+        namespaces: Iterable[Sequence[str]] = (),
     ) -> list[Hit]:
         return drive(
             self._twin.search(
-                query, limit=limit, user=user, session=session, role=role, since=since, until=until, where=where
+                query,
+                limit=limit,
+                user=user,
+                session=session,
+                role=role,
+                since=since,
+                until=until,
+                where=where,
+                as_of=as_of,
+                offset=offset,
+                namespaces=namespaces,
             )
         )
 
@@ -169,6 +200,10 @@ class Recollect:
     @_as(AsyncRecollect.warnings)
     def warnings(self) -> list[str]:
         return drive(self._twin.warnings())
+
+    @_as(AsyncRecollect.reindex)
+    def reindex(self, progress: ReindexProgress | None = None) -> Reindexed:
+        return drive(self._twin.reindex(progress))
 
     @_as(AsyncRecollect.import_lines)
     def import_lines(
@@ -270,8 +305,14 @@ class SessionHandle:
         return drive(self._twin.save_summary(text, covers_seq=covers_seq, metadata=metadata, expect=expect))
 
     @_as(AsyncSessionHandle.context)
-    def context(self, query: str | None = None, *, max_tokens: int = 4000) -> Context:
-        return drive(self._twin.context(query, max_tokens=max_tokens))
+    def context(
+        self,
+        query: str | None = None,
+        *,
+        max_tokens: int = 4000,
+        namespaces: Iterable[Sequence[str]] = (),
+    ) -> Context:
+        return drive(self._twin.context(query, max_tokens=max_tokens, namespaces=namespaces))
 
     @_as(AsyncSessionHandle.stats)
     def stats(self, *, detail: bool = True) -> Stats:
@@ -321,11 +362,157 @@ class UserPreferences:
         return drive(self._twin.delete())
 
 
-class UserHandle:
+class NamespaceHandle:
+    __doc__ = AsyncNamespaceHandle.__doc__
+    _twin: AsyncNamespaceHandle
+
+    def __init__(self, twin: AsyncNamespaceHandle) -> None:
+        self._twin = twin
+
+    @property
+    @_as(AsyncNamespaceHandle.path.fget)  # type: ignore[attr-defined]
+    def path(self) -> tuple[str, ...]:
+        return self._twin.path
+
+    @_as(AsyncNamespaceHandle.remember)
+    def remember(
+        self,
+        content: str,
+        *,
+        id: str | None = None,
+        metadata: Mapping[str, JSON] | None = None,
+        kind: str | None = None,
+        subject: str | None = None,
+        source: Mapping[str, JSON] | None = None,
+        ttl: float | None = None,
+        created_at: datetime | None = None,
+        unique: Unique | None = None,
+    ) -> Memory:
+        return drive(
+            self._twin.remember(
+                content,
+                id=id,
+                metadata=metadata,
+                kind=kind,
+                subject=subject,
+                source=source,
+                ttl=ttl,
+                created_at=created_at,
+                unique=unique,
+            )
+        )
+
+    @_as(AsyncNamespaceHandle.supersede)
+    def supersede(
+        self,
+        old: str,
+        content: str,
+        *,
+        id: str | None = None,
+        metadata: Mapping[str, JSON] | None = None,
+        kind: str | None = None,
+        subject: str | None = None,
+        source: Mapping[str, JSON] | None = None,
+        ttl: float | None = None,
+        created_at: datetime | None = None,
+    ) -> Memory:
+        return drive(
+            self._twin.supersede(
+                old,
+                content,
+                id=id,
+                metadata=metadata,
+                kind=kind,
+                subject=subject,
+                source=source,
+                ttl=ttl,
+                created_at=created_at,
+            )
+        )
+
+    @_as(AsyncNamespaceHandle.close_memory)
+    def close_memory(self, id: str) -> Memory:
+        return drive(self._twin.close_memory(id))
+
+    @_as(AsyncNamespaceHandle.memory)
+    def memory(self, id: str) -> Memory | None:
+        return drive(self._twin.memory(id))
+
+    @_as(AsyncNamespaceHandle.memories)
+    def memories(self, limit: int = 100, *, cursor: str | None = None, closed: bool = False) -> Page[Memory]:
+        return drive(self._twin.memories(limit, cursor=cursor, closed=closed))
+
+    @_as(AsyncNamespaceHandle.forget_memory)
+    def forget_memory(self, id: str) -> bool:
+        return drive(self._twin.forget_memory(id))
+
+    @_as(AsyncNamespaceHandle.recall)
+    def recall(
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: Mapping[str, JSON] | None = None,
+        as_of: datetime | None = None,
+        offset: int = 0,
+    ) -> list[Hit]:
+        return drive(
+            self._twin.recall(query, limit=limit, since=since, until=until, where=where, as_of=as_of, offset=offset)
+        )
+
+    @_as(AsyncNamespaceHandle.remember_document)
+    def remember_document(
+        self,
+        id: str,
+        text: str,
+        *,
+        chunk_tokens: int = CHUNK_TOKENS,
+        overlap_tokens: int | None = None,
+        title: str | None = None,
+        metadata: Mapping[str, JSON] | None = None,
+        ttl: float | None = None,
+    ) -> Document:
+        return drive(
+            self._twin.remember_document(
+                id,
+                text,
+                chunk_tokens=chunk_tokens,
+                overlap_tokens=overlap_tokens,
+                title=title,
+                metadata=metadata,
+                ttl=ttl,
+            )
+        )
+
+    @_as(AsyncNamespaceHandle.document)
+    def document(self, id: str) -> Document | None:
+        return drive(self._twin.document(id))
+
+    @_as(AsyncNamespaceHandle.passages)
+    def passages(self, id: str, *, limit: int = 100, after: int = -1) -> list[Memory]:
+        return drive(self._twin.passages(id, limit=limit, after=after))
+
+    @_as(AsyncNamespaceHandle.documents)
+    def documents(self, limit: int = 100, *, cursor: str | None = None) -> Page[Document]:
+        return drive(self._twin.documents(limit, cursor=cursor))
+
+    @_as(AsyncNamespaceHandle.forget_document)
+    def forget_document(self, id: str) -> bool:
+        return drive(self._twin.forget_document(id))
+
+    @_as(AsyncNamespaceHandle.forget)
+    def forget(self) -> Receipt:
+        return drive(self._twin.forget())
+
+
+class UserHandle(NamespaceHandle):
     __doc__ = AsyncUserHandle.__doc__
+    _twin: AsyncUserHandle
 
     def __init__(self, twin: AsyncUserHandle) -> None:
-        self._twin = twin
+        super().__init__(twin)
         self._preferences = UserPreferences(twin.preferences)
 
     @property
@@ -365,9 +552,21 @@ class UserHandle:
         since: datetime | None = None,
         until: datetime | None = None,
         where: Mapping[str, JSON] | None = None,
+        as_of: datetime | None = None,
+        offset: int = 0,
     ) -> list[Hit]:
         return drive(
-            self._twin.recall(query, limit=limit, session=session, role=role, since=since, until=until, where=where)
+            self._twin.recall(
+                query,
+                limit=limit,
+                session=session,
+                role=role,
+                since=since,
+                until=until,
+                where=where,
+                as_of=as_of,
+                offset=offset,
+            )
         )
 
     @_as(AsyncUserHandle.stats)

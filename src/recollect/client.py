@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from recollect.connect import connect
+from recollect.core.areas import check_path
 from recollect.core.base import Base
 from recollect.core.checks import check_clock, check_count, check_flag, check_id, check_ttl, refuse
 from recollect.core.feed import follow
 from recollect.core.pages import page_of_sessions
-from recollect.core.search import search
+from recollect.core.recall import recall
+from recollect.core.reindex import Progress as ReindexProgress
+from recollect.core.reindex import Reindexed, check_index, reindex
 from recollect.core.statistics import total_stats
 from recollect.core.tokens import TokenCounter
 from recollect.core.transfer import (
@@ -34,6 +37,8 @@ from recollect.model import (
     Stats,
     Swept,
 )
+from recollect.namespace import AsyncNamespaceHandle
+from recollect.recall.embedders import Embedder
 from recollect.session import AsyncSessionHandle
 from recollect.store import Driver, SessionDefaults, Store, utc_now
 from recollect.store.driver import Clock
@@ -56,6 +61,8 @@ class AsyncRecollect:
     ttl: seconds that a new session lives; None for ever. A session's own ``ttl`` goes before it.
     sliding: whether each append begins a session's ``ttl`` anew.
     clock: gives the present instant, timezone-aware; all expiry is judged by it.
+    embedder: makes vectors of texts, by which `recall` and `search` find what was said in other words too; without one
+        they go by words, which needs no model.
 
     Opens on first use or on ``async with``. Raises `ConfigError` for what cannot work as given.
     """
@@ -69,10 +76,11 @@ class AsyncRecollect:
         ttl: float | None = None,
         sliding: bool = False,
         clock: Clock = utc_now,
+        embedder: Embedder | None = None,
     ) -> None:
         from recollect.store.threads import AsyncDriver
 
-        self._setup(store, scope, count_tokens, ttl, sliding, AsyncDriver(clock))
+        self._setup(store, scope, count_tokens, ttl, sliding, AsyncDriver(clock), embedder)
 
     def _setup(
         self,
@@ -82,12 +90,19 @@ class AsyncRecollect:
         ttl: float | None,
         sliding: bool,
         driver: Driver,
+        embedder: Embedder | None,
     ) -> None:
         check_clock(driver.now)
         self._store = store if isinstance(store, Store) else connect(store)
         self._driver = driver
         self._defaults = SessionDefaults(ttl=check_ttl(ttl), sliding=check_flag(sliding, "sliding"))
-        self._base = Base(self._store, driver, scope=check_id(scope, "scope"), count=count_tokens)
+        self._base = Base(
+            self._store,
+            driver,
+            tenant=check_id(scope, "scope"),
+            count=count_tokens,
+            embedder=_checked_embedder(embedder),
+        )
         self._state = "new"
         self._opened = False
         self._parent: AsyncRecollect | None = None
@@ -101,13 +116,18 @@ class AsyncRecollect:
     @property
     def scope(self) -> str:
         """The tenant."""
-        return self._base.scope
+        return self._base.tenant
+
+    @property
+    def embeds(self) -> bool:
+        """Whether an embedder is set."""
+        return self._base.embedder is not None
 
     def in_scope(self, scope: str) -> AsyncRecollect:
         """The same store seen by another tenant; it is opened and closed by this client."""
         twin = object.__new__(type(self))
         twin._store, twin._driver, twin._defaults = self._store, self._driver, self._defaults
-        twin._base = Base(self._store, self._driver, scope=check_id(scope, "scope"), count=self._base.given_count)
+        twin._base = self._base.of_tenant(check_id(scope, "scope"))
         twin._state, twin._parent, twin._opening = "child", self, None
         return twin
 
@@ -149,12 +169,14 @@ class AsyncRecollect:
             raise ConfigError("this client is closed: make a new one")
         if self._driver.blocking:
             await self._store.open(self._driver)
+            self._base.views.index_fits = await check_index(self._base)
             self._state = "open"
             return self._base
         async with self._turn():
             if self._state == "new":
                 self._opened = True
                 await self._store.open(self._driver)
+                self._base.views.index_fits = await check_index(self._base)
                 if self._state == "new":
                     self._state = "open"
         return await self._ready() if self._state == "closed" else self._base
@@ -191,6 +213,15 @@ class AsyncRecollect:
         """A handle for a user; no I/O until it is used."""
         return AsyncUserHandle(self, id)
 
+    def namespace(self, *labels: str) -> AsyncNamespaceHandle:
+        """A handle for knowledge that belongs to no session; no I/O until it is used.
+
+        Parameters
+        ----------
+        labels: the path, from the general to the special: ``("docs", "handbook")``. ``("user", ID)`` is the user's own.
+        """
+        return AsyncNamespaceHandle(self, check_path(labels))
+
     async def sessions(self, limit: int = 20, *, cursor: str | None = None) -> Page[Session]:
         """All sessions of the scope, latest activity first.
 
@@ -212,19 +243,27 @@ class AsyncRecollect:
         since: datetime | None = None,
         until: datetime | None = None,
         where: Mapping[str, JSON] | None = None,
+        as_of: datetime | None = None,
+        offset: int = 0,
+        namespaces: Iterable[Sequence[str]] = (),
     ) -> list[Hit]:
-        """Messages that share words with the query, best first; in Chinese, Japanese and Korean too.
+        """The messages that answer a question best, of every session; in Chinese, Japanese and Korean too.
 
         Parameters
         ----------
-        query: plain text; nothing in it is syntax. limit: hits, 1 to 10,000.
-        user, session, role, since, until: narrow it; ``since <= created_at < until``.
-        where: top-level metadata that a message must have.
+        query: plain text; nothing in it is syntax. limit: hits, 1 to 10,000. offset: so many of the best are left out.
+        user, session, role, since, until: narrow it; ``since <= created_at < until``. With a user, memories are found too.
+        where: top-level metadata that must be there, by equality.
+        as_of: what was known at that instant.
+        namespaces: the memories and documents under these paths are looked through too.
         """
-        return await search(
+        return await recall(
             await self._ready(),
             query,
             limit=limit,
+            offset=offset,
+            as_of=as_of,
+            namespaces=[check_path(tuple(path)) for path in namespaces],
             user_id=user,
             session_id=session,
             role=role,
@@ -293,7 +332,23 @@ class AsyncRecollect:
 
     async def warnings(self) -> list[str]:
         """What in the database's set-up endangers what is promised, with what to do about it; empty if all is well."""
-        return await (await self._ready()).store.warnings()
+        base = await self._ready()
+        stale = (
+            [] if await check_index(base) else ["the index was made by other rules: recollect reindex makes it anew"]
+        )
+        return [*stale, *await base.store.warnings()]
+
+    async def reindex(self, progress: ReindexProgress | None = None) -> Reindexed:
+        """Make anew what is derived of the messages: the index of words, of all tenants, where it was made by another
+        version's rules; and vectors by the embedder that is set, for what has none of its model.
+
+        Parameters
+        ----------
+        progress: called with ``"terms"`` or ``"vectors"`` and how many messages are done.
+
+        Everything else goes on meanwhile. Raises `Unavailable` when the embedder is away; what it has made is kept.
+        """
+        return await reindex(await self._ready(), progress)
 
     async def import_lines(
         self,
@@ -336,3 +391,9 @@ class AsyncRecollect:
         """Every message as a dict that `import_lines` reads, session by session, in order."""
         async for line in export_lines(await self._ready(), session_id=session, user_id=user):
             yield line
+
+
+def _checked_embedder(given: object) -> Embedder | None:
+    if given is None or isinstance(given, Embedder):
+        return given
+    raise InvalidInput("an embedder has a `model` and a method `embed(texts, query=False)`", field="embedder")

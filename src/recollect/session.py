@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from recollect.core import records
+from recollect.core.areas import check_path
 from recollect.core.base import Base
 from recollect.core.checks import (
     check_count,
@@ -262,7 +263,13 @@ class AsyncSessionHandle:
             await self._own_header(base)
         return await records.save_summary(base, self._id, text, covers_seq=covers_seq, metadata=metadata, expect=expect)
 
-    async def context(self, query: str | None = None, *, max_tokens: int = 4000) -> Context:
+    async def context(
+        self,
+        query: str | None = None,
+        *,
+        max_tokens: int = 4000,
+        namespaces: Iterable[Sequence[str]] = (),
+    ) -> Context:
         """What the model should see now, within `max_tokens`.
 
         A message whose metadata has ``"recall": false`` is never recalled from outside the window.
@@ -271,6 +278,7 @@ class AsyncSessionHandle:
         ----------
         query: what to recall for; the newest user message when None.
         max_tokens: the budget for everything together, by this client's counter.
+        namespaces: recall from the memories and documents under these paths too.
 
         Raises `LimitExceeded` if the newest message alone is over it.
         """
@@ -280,7 +288,14 @@ class AsyncSessionHandle:
             check_text(query, "query") if isinstance(query, str) else refuse("query", query)
         header = await self._own_header(base)
         user = self._user or (header.user_id if header else None)
-        return await build_context(base, self._id, user, query=query, max_tokens=max_tokens)
+        return await build_context(
+            base,
+            self._id,
+            user,
+            query=query,
+            max_tokens=max_tokens,
+            namespaces=[check_path(tuple(path)) for path in namespaces],
+        )
 
     async def stats(self, *, detail: bool = True) -> Stats:
         """Figures of this session. With `detail` every message is read, for roles, days and tokens."""

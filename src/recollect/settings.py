@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from recollect import ConfigError
+from recollect import ConfigError, Embedder, embedder_from_settings
 
 try:
     from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -59,7 +59,10 @@ class Settings(BaseSettings):
     embed_base_url: str | None = Field(
         default=None, repr=False, description="An OpenAI-compatible endpoint for embeddings."
     )
-    embed_model: str | None = Field(default=None, description="The embedding model.")
+    embed_model: str | None = Field(
+        default=None, description="The embedding model; local:NAME runs one in this process (sentence-transformers)."
+    )
+    embed_api_key: SecretStr | None = Field(default=None, description="The embedder's key, where it needs one.")
     ttl: float | None = Field(
         default=None, gt=0, description="Seconds that a new session lives; for ever when not set."
     )
@@ -191,3 +194,11 @@ def _keys(given: object) -> tuple[ApiKey, ...]:
             raise ValueError(f"the scope of key number {number} is longer than 512 bytes")
         seen.add(key)
     return tuple(ApiKey(SecretStr(key), scope.strip() or DEFAULT_SCOPE) for key, scope in pairs)
+
+
+def embedder_of(settings: Settings) -> Embedder | None:
+    """The embedder of the configuration; None when none is named. Raises `ConfigError` for what cannot work."""
+    key = settings.embed_api_key
+    return embedder_from_settings(
+        settings.embed_base_url, settings.embed_model, None if key is None else key.get_secret_value()
+    )

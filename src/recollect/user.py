@@ -1,4 +1,4 @@
-"""The handle of one user, async: sessions, messages across them, preferences."""
+"""The handle of one user, async: sessions, messages across them, preferences, memories."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from recollect.core import records
+from recollect.core.areas import USER
 from recollect.core.checks import (
     check_count,
     check_id,
@@ -28,6 +29,7 @@ from recollect.model import (
     Session,
     Stats,
 )
+from recollect.namespace import AsyncNamespaceHandle
 from recollect.store import ABSENT, ANY
 
 if TYPE_CHECKING:
@@ -98,12 +100,12 @@ class AsyncUserPreferences:
         return await records.delete_preferences(await self._memory._ready(), self._user)
 
 
-class AsyncUserHandle:
-    """One user: sessions, messages across them, preferences."""
+class AsyncUserHandle(AsyncNamespaceHandle):
+    """One user: sessions, messages across them, preferences, and the namespace ``("user", ID)`` of memories."""
 
     def __init__(self, memory: AsyncRecollect, id: str) -> None:
-        self._memory = memory
         self._id = check_id(id, "user")
+        super().__init__(memory, (USER, self._id))
         self._preferences = AsyncUserPreferences(memory, self._id)
 
     @property
@@ -158,10 +160,24 @@ class AsyncUserHandle:
         since: datetime | None = None,
         until: datetime | None = None,
         where: Mapping[str, JSON] | None = None,
+        as_of: datetime | None = None,
+        offset: int = 0,
     ) -> list[Hit]:
-        """The user's messages that answer the query best; the parameters are those of `AsyncRecollect.search`."""
+        """What the user's messages, memories and documents have that answers the query best.
+
+        The parameters are those of `AsyncRecollect.search`; `session` and `role` leave messages only.
+        """
         return await self._memory.search(
-            query, limit=limit, user=self._id, session=session, role=role, since=since, until=until, where=where
+            query,
+            limit=limit,
+            user=self._id,
+            session=session,
+            role=role,
+            since=since,
+            until=until,
+            where=where,
+            as_of=as_of,
+            offset=offset,
         )
 
     async def stats(self, *, detail: bool = True) -> Stats:

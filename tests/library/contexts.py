@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from recollect import Context, Message
+from recollect import Context, Hit, Message
 from tests.library.logs import check_pairs
+
+
+def said(hit: Hit) -> Message:
+    """The message that a hit is."""
+    assert hit.message is not None
+    return hit.message
 
 
 def say(text: str, role: str = "user", **more: Any) -> dict[str, Any]:
@@ -42,7 +48,7 @@ def check(context: Context, log: Sequence[Message]) -> None:
     )
     check_pairs([m for m in log if m.role != "system"], context.window)
     shown = {(m.session_id, m.seq) for m in context.window}
-    recalled = [(hit.message.session_id, hit.message.seq) for hit in context.recalled]
+    recalled = [(said(hit).session_id, said(hit).seq) for hit in context.recalled]
     assert not shown & set(recalled), "recalled repeats what the window shows"
     assert len(set(recalled)) == len(recalled)
-    assert all(hit.message.text in memory_text(context) for hit in context.recalled)
+    assert all(hit.text in memory_text(context) for hit in context.recalled)

@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol, cast
 
 from recollect import (
+    AsyncNamespaceHandle,
     AsyncRecollect,
     AsyncSessionHandle,
     AsyncUserHandle,
     AsyncUserPreferences,
+    Embedder,
     Recollect,
     Store,
 )
 from recollect.store.driver import Clock
 
 Mode = Literal["sync", "async"]
-_HANDLES = (AsyncRecollect, AsyncSessionHandle, AsyncUserHandle, AsyncUserPreferences)
+_HANDLES = (AsyncRecollect, AsyncNamespaceHandle, AsyncSessionHandle, AsyncUserHandle, AsyncUserPreferences)
 
 
 class Opener(Protocol):
@@ -33,6 +35,7 @@ class Opener(Protocol):
         ttl: float | None = ...,
         sliding: bool = ...,
         clock: Clock = ...,
+        embedder: Embedder | None = ...,
     ) -> Recollect: ...
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from recollect import Conflict, LimitExceeded, Recollect, SessionHandle
 from recollect.testing.clock import ManualClock
-from tests.library.contexts import check, memory_text, say, section
+from tests.library.contexts import check, memory_text, said, say, section
 from tests.library.harness import Opener
 from tests.library.logs import openai_call, openai_result
 
@@ -37,14 +37,14 @@ def test_all_sections(memory: Recollect) -> None:
     context = session.context()
     check(context, session.read().items)
     assert [(one.name, one.count) for one in context.sections] == [
-        ("instructions", 1), ("preferences", 3), ("recalled", 1), ("window", 3)
+        ("instructions", 1), ("preferences", 3), ("recalled", 2), ("window", 3)
     ]  # fmt: skip
     assert context.messages[0] == say("Be brief.", "system")
     assert [message["role"] for message in context.messages] == ["system", "system", "user", "assistant", "user"]
     text = memory_text(context)
     for shown in ("seat: aisle", "jazz", "soul", "loud: no", "2024-05-01", "stands in hangar nine"):
         assert shown in text, shown
-    assert [hit.message.content for hit in context.recalled] == ["The apollo rocket stands in hangar nine."]
+    assert context.recalled[0].text == "The apollo rocket stands in hangar nine."
     assert context.dropped == []
     assert context.to_dict()["messages"] == context.messages
 
@@ -80,7 +80,7 @@ def test_recalls_for_the_newest_question_within_a_tool_loop(memory: Recollect) -
     session = talk(memory)
     session.append([openai_call("x"), openai_result("x")])
     context = session.context()
-    assert [hit.message.session_id for hit in context.recalled] == ["older"], str(context)
+    assert {said(hit).session_id for hit in context.recalled} == {"older"}, str(context)
 
 
 def test_a_question_of_ones_own(memory: Recollect) -> None:
@@ -89,7 +89,7 @@ def test_a_question_of_ones_own(memory: Recollect) -> None:
     session.append(say("Thanks"))
     assert session.context().recalled == []
     context = session.context("which hangar?")
-    assert [hit.message.id for hit in context.recalled] == ["1"]
+    assert [said(hit).id for hit in context.recalled] == ["1"]
     assert not any("which hangar" in str(message["content"]) for message in context.messages)
     for empty in ("", " ", "?!"):
         assert session.context(empty).recalled == []
@@ -101,7 +101,7 @@ def test_same_ids_in_two_sessions(memory: Recollect) -> None:
     session = memory.session("now", "ann")
     session.append(say("What colour has the apollo rocket?", id="same"))
     context = session.context()
-    assert [(hit.message.session_id, hit.message.seq) for hit in context.recalled] == [("older", 1)]
+    assert [(said(hit).session_id, said(hit).seq) for hit in context.recalled] == [("older", 1)]
     assert [message.session_id for message in context.window] == ["now"]
 
 
@@ -113,7 +113,7 @@ def test_recall_finds_what_fell_out_of_the_window(memory: Recollect) -> None:
     session.append(say("Which secret word did I tell?"))
     context = session.context(max_tokens=500)
     check(context, session.read(limit=1000).items)
-    assert [hit.message.seq for hit in context.recalled] == [1]
+    assert said(context.recalled[0]).seq == 1
 
 
 def test_what_others_said_stays_theirs(memory: Recollect) -> None:

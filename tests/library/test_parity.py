@@ -18,6 +18,7 @@ import recollect
 TWINS = [
     (recollect.Recollect, recollect.AsyncRecollect),
     (recollect.SessionHandle, recollect.AsyncSessionHandle),
+    (recollect.NamespaceHandle, recollect.AsyncNamespaceHandle),
     (recollect.UserHandle, recollect.AsyncUserHandle),
     (recollect.UserPreferences, recollect.AsyncUserPreferences),
 ]
@@ -85,7 +86,9 @@ def test_the_same_words(sync: type, twin: type) -> None:
 def test_io_is_awaited(sync: type, twin: type) -> None:
     """Of the async twin everything is awaited or iterated but what does no I/O."""
     plain = {name for name in public(twin) if not is_async(inspect.getattr_static(twin, name))}
-    assert plain <= {"store", "scope", "in_scope", "session", "user", "id", "user_id", "preferences"}
+    assert plain <= {
+        "store", "scope", "embeds", "in_scope", "session", "user", "namespace", "path", "id", "user_id", "preferences",
+    }  # fmt: skip
     assert hasattr(sync, "__enter__") == hasattr(twin, "__aenter__") == (sync is recollect.Recollect)
     assert not hasattr(sync, "__aenter__")
     assert not hasattr(twin, "__enter__")

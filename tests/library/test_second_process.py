@@ -78,7 +78,7 @@ def test_the_same_as_in_one_process(tmp_path_factory: pytest.TempPathFactory, co
             results.append((held(memory), report.sessions, memory.search("said", limit=2000)))
     assert sorted(results[0][0], key=str) == sorted(results[1][0], key=str)
     assert results[0][1] == results[1][1]
-    assert {hit.message.id for hit in results[0][2]} == {hit.message.id for hit in results[1][2]}
+    assert {hit.item.id for hit in results[0][2]} == {hit.item.id for hit in results[1][2]}
     assert processes() == before
 
 

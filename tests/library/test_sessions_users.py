@@ -10,6 +10,7 @@ import pytest
 
 from recollect import Conflict, InvalidInput, NotFound, Recollect, Session, SessionHandle
 from recollect.testing.clock import START, ManualClock
+from tests.library.contexts import said
 from tests.library.harness import Opener
 
 TICK = 1e-6
@@ -202,7 +203,7 @@ def test_an_anonymous_session_is_taken_over(memory: Recollect, call: str) -> Non
     user = memory.user("u")
     assert user.messages(reverse=False).items == stored
     assert [one.id for one in user.sessions()] == ["s"]
-    assert [hit.message.id for hit in user.recall("moon")] == ["1"]
+    assert [said(hit).id for hit in user.recall("moon")] == ["1"]
     assert user.stats().messages == len(stored)
     assert (header(anonymous).user_id, memory.stats().users) == ("u", 1)
     anonymous.append(say("d"))

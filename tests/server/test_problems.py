@@ -88,7 +88,7 @@ def test_a_bug_is_logged_with_its_traceback_and_the_id_of_the_request(
 
 def test_routes_and_methods_that_are_not_there(api: TestClient) -> None:
     problem(api.get("/api/v1/nowhere"), 404, "no-such-route")
-    problem(api.get("/api/v1/users/u/memories"), 404, "no-such-route")
+    problem(api.get("/api/v1/users/u/nothing"), 404, "no-such-route")
     wrong = api.put("/api/v1/sessions/s")
     problem(wrong, 405, "method-not-allowed")
     assert wrong.headers["allow"] == "DELETE, GET, HEAD, PATCH"

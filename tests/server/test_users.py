@@ -92,7 +92,14 @@ def test_forget_leaves_nothing_and_says_how_much(api: TestClient) -> None:
     api.post("/api/v1/sessions/c/messages", json=HI, params={"user_id": "ann"})
     api.put("/api/v1/users/ann%2F1/preferences", json={"a": 1})
     receipt = api.delete("/api/v1/users/ann%2F1")
-    assert receipt.json() == {"sessions": 2, "messages": 4, "summaries": 0, "preferences": 1}
+    assert receipt.json() == {
+        "sessions": 2,
+        "messages": 4,
+        "summaries": 0,
+        "preferences": 1,
+        "memories": 0,
+        "documents": 0,
+    }
     assert set(api.delete("/api/v1/users/ann%2F1").json().values()) == {0}
     assert api.get("/api/v1/users/ann%2F1/messages").json()["items"] == []
     assert [item["id"] for item in api.get("/api/v1/sessions").json()["items"]] == ["c"]

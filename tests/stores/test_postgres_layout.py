@@ -227,12 +227,12 @@ def test_a_search_counts_by_the_index_and_finds_what_is_common(name: str) -> Non
             {"session": f"s{n % 50}", "role": "user", "content": f"common word{n} {'half' if n % 2 else 'other'}"}
             for n in range(7000)
         )
-        assert [hit.message.content for hit in memory.search("word4321")] == ["common word4321 half"]
+        assert [hit.item.content for hit in memory.search("word4321")] == ["common word4321 half"]
         best = memory.search("common word17", limit=5)
-        assert best[0].message.content == "common word17 half"
+        assert best[0].item.content == "common word17 half"
         assert len(memory.search("common", limit=6500)) == 6500
         _ask(f"ANALYZE {name}.messages")
-        assert memory.search("common half word18", limit=3)[0].message.content == "common word18 other"
+        assert memory.search("common half word18", limit=3)[0].item.content == "common word18 other"
 
 
 def test_a_term_longer_than_an_index_entry_is_found(name: str) -> None:

@@ -33,7 +33,7 @@ def test_the_declared_columns_are_the_tables_columns(path: Path, name: str) -> N
         for row in connection.execute(f"PRAGMA table_info(recollect_{name})")
     }
     connection.close()
-    types = {"text": "TEXT", "integer": "INTEGER", "real": "REAL", "time": "TEXT", "json": "TEXT"}
+    types = {"text": "TEXT", "integer": "INTEGER", "real": "REAL", "time": "TEXT", "json": "TEXT", "bytes": "BLOB"}
     assert "scope" in found
     for column in TABLES[name].columns:
         kind, required = found[column.name]
@@ -96,7 +96,7 @@ def test_what_was_just_said_is_found_before_and_after_it_is_moved_to_the_index(t
         for number in range(600):
             session.append({"role": "user", "content": f"common word{number}"})
             if number % 37 == 0 or number > 590:
-                assert [hit.message.seq for hit in memory.search(f"word{number}")] == [number + 1]
+                assert [hit.item.seq for hit in memory.search(f"word{number}")] == [number + 1]
         assert len(memory.search("common", limit=10_000)) == 600
         for _ in range(300):
             session.pop()

@@ -71,7 +71,7 @@ def test_read_only_mode_reads_and_refuses_to_write(tmp_path: Path) -> None:
     _fill(path)
     with Recollect(f"sqlite:///{path}?mode=ro") as memory:
         assert [row.content for row in memory.session("s").tail()] == ["hi"]
-        assert memory.search("hi")[0].message.seq == 1
+        assert memory.search("hi")[0].item.seq == 1
         with pytest.raises(Unavailable, match="read-only") as caught:
             memory.session("s").append(HI)
         assert not caught.value.retryable

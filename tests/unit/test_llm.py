@@ -435,7 +435,7 @@ def test_offline_quotes_who_when_and_where_and_says_that_no_model_is_set() -> No
             assert turn.sources[0].seq == 1
             assert turn.usage.model == turn.message.metadata["model"] == "offline"
             again = await turns.reply("Who barks at trains?", session_id="new", user_id="ann")
-            assert [source.session_id for source in again.sources] == ["trip"]
+            assert {source.session_id for source in again.sources} == {"trip"}
 
     run(main)
 
@@ -445,7 +445,7 @@ def test_offline_quotes_the_answer_beside_a_question_that_matches() -> None:
         async with chat(None) as (memory, turns):
             await _remember(memory)
             turn = await turns.reply("name of that hotel", user_id="ann")
-            assert "assistant answered: The Astoria, at the harbour." in turn.reply
+            assert turn.reply.count("The Astoria, at the harbour.") == 1
 
     run(main)
 

@@ -176,8 +176,9 @@ def search(
     since: options.Since = None,
     until: options.Until = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST_HITS, metavar="N", help="How many.")] = 10,
+    explain: Annotated[bool, typer.Option("--explain", "-e", help="Show what each score is made of.")] = False,
 ) -> None:
-    """Search all messages, best match first."""
+    """Search all messages, best match first; of a user also the memories and documents."""
     question = " ".join(query)
     with shell.memory(make=False) as memory:
         hits = memory.search(question, limit=limit, user=user, session=session, role=role, since=since, until=until)
@@ -185,26 +186,38 @@ def search(
             for hit in hits:
                 shell.emit(hit.to_dict())
         elif hits:
-            show_hits(shell, hits, question)
+            show_hits(shell, hits, question, explain=explain)
+            if hits[0].note:
+                shell.warn(hits[0].note)
         else:
             shell.line(f"Nothing found for {one_line(question)!r}.")
 
 
-def show_hits(shell: Shell, hits: list[Hit], question: str) -> None:
+def show_hits(shell: Shell, hits: list[Hit], question: str, *, explain: bool = False) -> None:
     """Hits with where they stand, when, by whom, and the passage that matches."""
     pattern = matcher(question)
     room = max(shell.out.width - 4, 20) * 3 if shell.out.is_terminal else 300
     for hit in hits:
-        message = hit.message
         place = Text.assemble(
-            (f"{hit.score:6.2f}", "dim"),
-            "  ",
-            (f"{one_line(message.session_id)} #{message.seq}", "bold"),
-            "  ",
-            speaker(message),
-            (f"  {when(message.created_at)}", "dim"),
+            (f"{hit.score:6.2f}", "dim"), "  ", *_place(hit), (f"  {when(hit.item.created_at)}", "dim")
         )
         shell.out.print(place, soft_wrap=True)
-        passage = excerpt(message.text, pattern, room)
+        if explain:
+            parts = "  ".join(f"{name} {value:+.2f}" for name, value in hit.explain.items())
+            shell.out.print(Text(" " * 8 + parts, style="dim"), soft_wrap=True)
+        passage = excerpt(hit.text, pattern, room)
         for line in passage.wrap(shell.out, max(shell.out.width - 8, 20)):
             shell.out.print(Text(" " * 8) + line, soft_wrap=True)
+
+
+def _place(hit: Hit) -> tuple[Text | tuple[str, str] | str, ...]:
+    """Where a hit stands, and who said it or what it is."""
+    if hit.message is not None:
+        message = hit.message
+        return (f"{one_line(message.session_id)} #{message.seq}", "bold"), "  ", speaker(message)
+    assert hit.memory is not None
+    told = hit.memory.source
+    if "document" in told:
+        title = one_line(str(told.get("title") or told["document"]))
+        return (f"{title} ¶{int(told.get('position', 0)) + 1}", "bold"), "  ", ("document", "magenta")
+    return (one_line("/".join(hit.memory.namespace)), "bold"), "  ", ("memory", "magenta")

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from recollect import ConfigError, Recollect, Store, connect
+from recollect import ConfigError, Embedder, Recollect, Store, connect, embedder_from_settings
 from recollect.cli.config import setting
 from recollect.cli.text import clean, one_line
 
@@ -56,8 +56,14 @@ class Shell:
     @contextmanager
     def memory(self, *, make: bool = True) -> Iterator[Recollect]:
         """The store, opened. Without `make` a database that is not there is not made: it is as an empty one."""
-        with Recollect(self.store(make=make), scope=self.scope) as memory:
+        with Recollect(self.store(make=make), scope=self.scope, embedder=self._embedder()) as memory:
             yield memory
+
+    def _embedder(self) -> Embedder | None:
+        try:
+            return embedder_from_settings(setting("embed_base_url"), setting("embed_model"), setting("embed_api_key"))
+        except ConfigError as error:
+            self.wrong_usage(str(error))
 
     def store(self, *, make: bool = True) -> Store:
         """The store, not yet opened. A URL that cannot be is wrong usage."""

@@ -19,7 +19,7 @@ from recollect.cli.listing import plain_table, session_table, show_hits
 from recollect.cli.shell import Shell
 from recollect.cli.text import clean, one_line
 from recollect.cli.transcript import INDENT, indented, transcript
-from recollect.llm import OFFLINE, Turn
+from recollect.llm import OFFLINE, Source, Turn
 
 RECENT = 6
 HISTORY = 100
@@ -163,7 +163,7 @@ class Talk:
     def _show_sources(self, turn: Turn) -> None:
         if turn.usage.model == OFFLINE or not turn.sources:
             return
-        places = [f"{one_line(s.session_id)} #{s.seq}" for s in turn.sources[:3]]
+        places = [_place(source) for source in turn.sources[:3]]
         more = f" and {len(turn.sources) - 3} more" if len(turn.sources) > 3 else ""
         self._shell.line(f"{' ' * INDENT}recalled: {', '.join(places)}{more}", "dim")
 
@@ -258,3 +258,11 @@ def _sections(found: Context) -> Table:
         )
     table.add_row("all", f"{found.tokens:,}", "", f"of at most {found.max_tokens:,}", style="bold")
     return table
+
+
+def _place(source: Source) -> str:
+    if source.session_id is not None:
+        return f"{one_line(source.session_id)} #{source.seq}"
+    if source.document is not None:
+        return one_line(source.title or source.document)
+    return "memory"

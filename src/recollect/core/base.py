@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from copy import copy
+from functools import cached_property
 from typing import Any, TypeVar
 
+from recollect.core import areas
 from recollect.core.messages import Intake, message_tokens
 from recollect.core.tokens import TokenCounter, estimate_tokens
+from recollect.core.views import Queries, Views
 from recollect.errors import CorruptRecord, InvalidInput
 from recollect.model import Message, Preferences, Session, Summary
 from recollect.recall.analyzer import analyze
+from recollect.recall.embedders import Embedder
 from recollect.store import Driver, Partition, Store
 
 T = TypeVar("T")
@@ -23,16 +28,50 @@ class Base:
 
     Parameters
     ----------
-    scope: the tenant, part of every key. count: tokens of a text; the estimator by script when None.
+    tenant: whose data it is. count: tokens of a text; the estimator by script when None.
+
+    Attributes
+    ----------
+    scope: what the tenant's sessions are kept under, part of every key. area: the view of the tenant's memories.
     """
 
-    def __init__(self, store: Store, driver: Driver, *, scope: str, count: TokenCounter | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        driver: Driver,
+        *,
+        tenant: str,
+        count: TokenCounter | None,
+        embedder: Embedder | None = None,
+    ) -> None:
         self.store = store
         self.driver = driver
-        self.scope = scope
+        self.tenant = tenant
+        self.scope = areas.conversations(tenant)
         self.count = estimate_tokens if count is None else _checked(count)
         self.given_count = count
+        self.embedder = embedder
+        self.views = Views(driver.mutex)
+        self.queries = Queries()
         self.intake = Intake(driver, self.count, store.capabilities.item_bytes)
+
+    def of_tenant(self, tenant: str) -> Base:
+        """The same store and settings for another tenant; what is held in memory is shared."""
+        twin = Base(self.store, self.driver, tenant=tenant, count=self.given_count, embedder=self.embedder)
+        twin.views, twin.queries = self.views, self.queries
+        return twin
+
+    @cached_property
+    def area(self) -> Base:
+        """The same view of the tenant's memories: each namespace is a log, as a session is."""
+        twin = copy(self)
+        twin.scope = areas.memories(self.tenant)
+        return twin
+
+    @property
+    def indexed(self) -> bool:
+        """Whether the store has an index of words that can be asked."""
+        return self.store.capabilities.text_search and self.views.index_fits
 
     def session_partition(self, session_id: str) -> Partition:
         """The partition of a session."""
@@ -78,10 +117,12 @@ class Base:
                 return
             place = (found[-1].updated_at, found[-1].id)
 
-    async def pages(self, session_id: str, *, reverse: bool = False, **bounds: Any) -> AsyncIterator[Sequence[Message]]:
-        """A session's log page by page; `bounds` are those of `Store.query` beside its place."""
+    async def pages(
+        self, session_id: str, *, start: int = 0, reverse: bool = False, **bounds: Any
+    ) -> AsyncIterator[Sequence[Message]]:
+        """A session's log page by page, behind or before the number `start`; `bounds` are those of `Store.query` beside."""
         side = "before" if reverse else "after"
-        place: dict[str, tuple[int]] = {}
+        place: dict[str, tuple[int]] = {side: (start,)} if start else {}
         while True:
             rows = await self.messages(session_id, **place, **bounds, limit=PAGE, reverse=reverse)
             yield rows

@@ -4,16 +4,16 @@ inside one token budget, each with its cost and what was left out."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, field
 
 from recollect.core.base import Base
 from recollect.core.messages import MESSAGE_TOKENS, message_tokens
-from recollect.core.search import search
+from recollect.core.recall import recall
 from recollect.core.window import Backwards, Unit, system_messages
 from recollect.errors import LimitExceeded
-from recollect.model import JSON, Hit, Message, Preferences, Summary
+from recollect.model import JSON, Hit, Memory, Message, Preferences, Summary
 
 SHARES = {"instructions": 0.5, "preferences": 0.15, "summary": 0.25, "recalled": 0.25}
 """The largest part of the budget that a section may take before the window gets its turn. The window has no cap: it
@@ -95,7 +95,13 @@ class Context(Struct, frozen=True, kw_only=True):
 
 
 async def build_context(
-    base: Base, session_id: str, user_id: str | None, *, query: str | None, max_tokens: int
+    base: Base,
+    session_id: str,
+    user_id: str | None,
+    *,
+    query: str | None,
+    max_tokens: int,
+    namespaces: Sequence[tuple[str, ...]] = (),
 ) -> Context:
     """Fill the budget. Deterministic: the same store and question give the same context.
 
@@ -109,31 +115,34 @@ async def build_context(
         builder.preferences(await base.preferences(user_id))
     builder.summary(await base.summary(session_id))
     question = query if query is not None else builder.question
-    hits = await _hits(base, session_id, user_id, question)
+    hits = await _hits(base, session_id, user_id, question, namespaces)
     builder.recall(hits, question, share=SHARES["recalled"])
     await builder.fill_window()
     builder.recall(hits, question, share=1.0)
     return builder.finish()
 
 
-async def _hits(base: Base, session_id: str, user_id: str | None, question: str) -> list[Hit]:
+async def _hits(
+    base: Base, session_id: str, user_id: str | None, question: str, namespaces: Sequence[tuple[str, ...]]
+) -> list[Hit]:
     if not question.strip():
         return []
-    return await search(
+    return await recall(
         base,
         question,
         limit=RECALLED_PASSAGES * 2,
         user_id=user_id,
         session_id=session_id if user_id is None else None,
+        namespaces=namespaces,
     )
 
 
 _Key = tuple[str, int]
 
 
-def _key(message: Message) -> _Key:
-    """What tells a message from those of other sessions: its id is its session's own."""
-    return message.session_id, message.seq
+def _key(item: Message | Memory) -> _Key:
+    """What tells a row from those of other logs: its number is its log's own."""
+    return item.session_id if isinstance(item, Message) else "/".join(("", *item.namespace)), item.seq
 
 
 class _Builder:
@@ -171,7 +180,7 @@ class _Builder:
         if self._summary is not None:
             blocks.append(f"{SUMMARY_HEADING}\n{self._summary.text}")
         if self._hits:
-            passages = sorted(self._hits.values(), key=lambda hit: (hit.message.created_at, hit.message.seq))
+            passages = sorted(self._hits.values(), key=lambda hit: (hit.item.created_at, hit.item.seq))
             blocks.append("\n".join([RECALLED_HEADING, *map(_passage, passages)]))
         return "\n\n".join(blocks)
 
@@ -238,8 +247,8 @@ class _Builder:
         cap = int(self._max * share)
         used = self._recalled_tokens()
         for hit in hits:
-            message, key = hit.message, _key(hit.message)
-            if key in shown or key in self._hits or not _worth_recalling(message, question):
+            item, key = hit.item, _key(hit.item)
+            if key in shown or key in self._hits or not _worth_recalling(item, question):
                 continue
             if len(self._hits) >= RECALLED_PASSAGES:
                 break
@@ -247,7 +256,7 @@ class _Builder:
             now = self._recalled_tokens()
             if now > cap or self._left() < 0:
                 del self._hits[key]
-                what = f"message {message.seq} of {message.session_id}"
+                what = f"message {item.seq} of {item.session_id}" if isinstance(item, Message) else f"memory {item.id}"
                 self._refused[key] = Dropped(
                     section="recalled", what=what, tokens=now - used, why="does not fit any more"
                 )
@@ -319,16 +328,20 @@ class _Builder:
         )
 
 
-def _worth_recalling(message: Message, question: str) -> bool:
+def _worth_recalling(item: Message | Memory, question: str) -> bool:
     """Not empty, not the question itself over again, not marked ``{"recall": false}`` by the application."""
-    text = message.text.strip()
-    return bool(text) and text != question.strip() and message.metadata.get("recall") is not False
+    text = item.text.strip()
+    return bool(text) and text != question.strip() and item.metadata.get("recall") is not False
 
 
 def _passage(hit: Hit) -> str:
-    message = hit.message
-    day = message.created_at.date().isoformat() if message.created_at else "undated"
-    return f"- ({day}, {message.name or message.role}) {message.text}"
+    item = hit.item
+    day = item.created_at.date().isoformat() if item.created_at else "undated"
+    if isinstance(item, Message):
+        who = item.name or item.role
+    else:
+        who = str(item.source.get("title") or item.source.get("document") or item.kind or "memory")
+    return f"- ({day}, {who}) {item.text}"
 
 
 def _value(value: JSON) -> str:

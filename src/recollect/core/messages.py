@@ -147,10 +147,11 @@ class Intake:
         )
 
     def _completed(self, message: Message) -> Message:
-        self._check_size(message)
+        self.check_size(message)
         return message.replace(tokens=message_tokens(message, self._count))
 
-    def _check_size(self, message: Message) -> None:
+    def check_size(self, message: Message) -> None:
+        """Raise `LimitExceeded` for a message over the store's largest."""
         content = message.content
         size = len(check_text(content, "content")) if isinstance(content, str) else _json_bytes(content)
         if message.metadata or message.extra or message.tool_calls or message.name or message.tool_call_id:

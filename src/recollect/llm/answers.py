@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from recollect import AsyncRecollect, Context, Hit, Message
@@ -38,9 +38,11 @@ async def of_model(model: ChatModel, context: Context, messages: list[dict[str, 
             await source.aclose()
 
 
-async def offline(memory: AsyncRecollect, asked: Message) -> AsyncGenerator[Piece, None]:
+async def offline(
+    memory: AsyncRecollect, asked: Message, namespaces: Sequence[tuple[str, ...]] = ()
+) -> AsyncGenerator[Piece, None]:
     """Quotations, line by line; their sources are what is quoted."""
-    answer = await quote(memory, asked)
+    answer = await quote(memory, asked, namespaces)
     yield answer.hits
     for line in answer.text.splitlines(keepends=True):
         yield Delta(line)

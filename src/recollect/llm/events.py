@@ -2,52 +2,101 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
-from recollect import Context, Message
+from recollect import AsyncRecollect, Context, Memory, Message
 
 SOURCE_CHARACTERS = 1000
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """A stored message that a reply rests on: quoted by the offline answerer, or given to the model as recalled.
+    """What a reply rests on: quoted by the offline answerer, or given to the model as recalled.
 
     Parameters
     ----------
+    kind: ``message``, ``memory``, or ``passage`` of a document.
+    message_id, session_id, seq, role: of a message; None otherwise.
+    namespace, memory_id: of a memory; of a passage the namespace. document, title, position, heading: of a passage.
     text: its first thousand characters. score: higher is better, comparable within one reply.
     """
 
-    message_id: str
-    session_id: str
-    seq: int
-    role: str
+    kind: Literal["message", "memory", "passage"]
+    message_id: str | None = None
+    session_id: str | None = None
+    seq: int | None = None
+    role: str | None = None
+    namespace: list[str] | None = None
+    memory_id: str | None = None
+    document: str | None = None
+    title: str | None = None
+    position: int | None = None
+    heading: str | None = None
     text: str
     score: float
     created_at: datetime | None
 
     @classmethod
-    def of(cls, message: Message, score: float) -> Source:
-        """The source that a stored message is."""
-        text = message.text
-        return cls(
-            message_id=message.id,
-            session_id=message.session_id,
-            seq=message.seq,
-            role=message.role,
-            text=text if len(text) <= SOURCE_CHARACTERS else text[: SOURCE_CHARACTERS - 1] + "…",
-            score=score,
-            created_at=message.created_at,
-        )
+    def of(cls, item: Message | Memory, score: float) -> Source:
+        """The source that something stored is."""
+        text = item.text
+        shared: dict[str, Any] = {
+            "text": text if len(text) <= SOURCE_CHARACTERS else text[: SOURCE_CHARACTERS - 1] + "…",
+            "score": score,
+            "created_at": item.created_at,
+        }
+        if isinstance(item, Message):
+            place: dict[str, Any] = {
+                "message_id": item.id,
+                "session_id": item.session_id,
+                "seq": item.seq,
+                "role": item.role,
+            }
+            return cls(kind="message", **place, **shared)
+        namespace = list(item.namespace)
+        if "document" in item.source:
+            named: dict[str, Any] = {
+                name: item.source.get(name) for name in ("document", "title", "position", "heading")
+            }
+            return cls(kind="passage", namespace=namespace, **named, **shared)
+        return cls(kind="memory", namespace=namespace, memory_id=item.id, **shared)
+
+    def place(self) -> dict[str, Any]:
+        """Where it is stored, to be found again: what a reply's metadata says of it."""
+        named = ("session_id", "message_id", "seq", "namespace", "memory_id", "document", "title", "position")
+        return {name: value for name in named if (value := getattr(self, name)) is not None} | {"score": self.score}
 
     def to_dict(self) -> dict[str, Any]:
-        """Every field as JSON-able data."""
-        given = {name: getattr(self, name) for name in self.__struct_fields__}
+        """Every field that has a meaning for its kind, as JSON-able data."""
+        given = {name: getattr(self, name) for name in _SHOWN[self.kind]}
         if self.created_at is not None:
             given["created_at"] = self.created_at.isoformat(timespec="microseconds").replace("+00:00", "Z")
         return given
+
+
+_ALWAYS = ("kind", "text", "score", "created_at")
+_SHOWN = {
+    "message": ("message_id", "session_id", "seq", "role", *_ALWAYS),
+    "memory": ("namespace", "memory_id", *_ALWAYS),
+    "passage": ("namespace", "document", "title", "position", "heading", *_ALWAYS),
+}
+
+
+async def find_source(memory: AsyncRecollect, place: Mapping[str, Any]) -> Source | None:
+    """What a reply's metadata names, as it is now; None if it is gone."""
+    score = place.get("score", 0.0)
+    if "session_id" in place:
+        message = await memory.session(place["session_id"]).get(place["seq"])
+        return Source.of(message, score) if message is not None and message.id == place["message_id"] else None
+    namespace = memory.namespace(*place["namespace"])
+    if "document" in place:
+        found = await namespace.passages(place["document"], limit=1, after=place["position"] - 1)
+        return Source.of(found[0], score) if found else None
+    known = await namespace.memory(place["memory_id"])
+    return Source.of(known, score) if known is not None else None
 
 
 class TurnUsage(Struct, frozen=True, kw_only=True):

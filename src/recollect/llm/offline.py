@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 
-from recollect import AsyncRecollect, Hit, Message
+from recollect import AsyncRecollect, Hit, Memory, Message
 from recollect.llm.phrases import ABOUT_PREFERENCES, Phrases, phrases_for
 
 OFFLINE = "offline"
@@ -34,16 +34,19 @@ class Quotation(Struct, frozen=True):
     hits: list[Hit]
 
 
-async def quote(memory: AsyncRecollect, asked: Message) -> Quotation:
+async def quote(memory: AsyncRecollect, asked: Message, namespaces: Sequence[tuple[str, ...]] = ()) -> Quotation:
     """The reply to a stored message of the user.
 
-    Looks through everything the user has said and heard (through the session alone when it has no user), leaves out
-    the message itself, its repetitions and earlier replies of this answerer, and prefers statements to questions.
+    Looks through everything the user has said and heard (through the session alone when it has no user), the user's
+    memories, and the documents of `namespaces`; leaves out the message itself, its repetitions and earlier replies of
+    this answerer, and prefers statements to questions.
     """
     question = asked.text
     words = phrases_for(question)
     session = asked.session_id if asked.user_id is None else None
-    found = await memory.search(question[:2000], limit=CANDIDATES, user=asked.user_id, session=session)
+    found = await memory.search(
+        question[:2000], limit=CANDIDATES, user=asked.user_id, session=session, namespaces=namespaces
+    )
     passages = await _best(memory, found, asked)
     hits = [hit for hit, _ in passages]
     blocks = [words.no_model]
@@ -66,26 +69,38 @@ async def _best(memory: AsyncRecollect, found: Iterable[Hit], asked: Message) ->
     seen = {same}
     scored: list[tuple[float, Hit]] = []
     for hit in found:
-        message, text = hit.message, _plain(hit.message.text)
-        if (
-            not text
-            or text in seen
-            or message.role not in ("user", "assistant")
-            or message.metadata.get("model") == OFFLINE
-            or (message.session_id == asked.session_id and message.seq >= asked.seq)
-        ):
+        text = _plain(hit.text)
+        if not text or text in seen or (hit.message is not None and not _quotable(hit.message, asked)):
             continue
         seen.add(text)
-        scored.append((hit.score * (0.5 if _QUESTION.search(message.text) else 1.0), hit))
+        scored.append((hit.score * (0.5 if _QUESTION.search(hit.text) else 1.0), hit))
     scored.sort(key=lambda pair: -pair[0])
     best: list[tuple[Hit, Message | None]] = []
+    quoted: set[tuple[str, int]] = set()
     for score, hit in scored:
         if len(best) == PASSAGES or score < scored[0][0] * CLEARLY_WORSE:
             break
-        reply = await _reply_to(memory, hit.message) if _QUESTION.search(hit.message.text) else None
+        if hit.message is not None and _place(hit.message) in quoted:
+            continue
+        reply = await _reply_to(memory, hit.message) if hit.message and _QUESTION.search(hit.text) else None
+        if reply is not None and _place(reply) in quoted:
+            continue
         if reply is None or reply.metadata.get("model") != OFFLINE:
             best.append((hit, reply))
+            quoted |= {_place(message) for message in (hit.message, reply) if message is not None}
     return best
+
+
+def _place(message: Message) -> tuple[str, int]:
+    return message.session_id, message.seq
+
+
+def _quotable(message: Message, asked: Message) -> bool:
+    return (
+        message.role in ("user", "assistant")
+        and message.metadata.get("model") != OFFLINE
+        and not (message.session_id == asked.session_id and message.seq >= asked.seq)
+    )
 
 
 async def _reply_to(memory: AsyncRecollect, asked: Message) -> Message | None:
@@ -98,20 +113,34 @@ async def _reply_to(memory: AsyncRecollect, asked: Message) -> Message | None:
 
 async def _titles(memory: AsyncRecollect, hits: Iterable[Hit]) -> dict[str, str]:
     titles = {}
-    for session_id in dict.fromkeys(hit.message.session_id for hit in hits):
+    for session_id in dict.fromkeys(hit.message.session_id for hit in hits if hit.message is not None):
         header = await memory.session(session_id).info()
         titles[session_id] = f"“{header.title}”" if header is not None and header.title else session_id
     return titles
 
 
 def _passage(hit: Hit, reply: Message | None, question: str, titles: dict[str, str], words: Phrases) -> str:
-    message = hit.message
-    when = _when(message.created_at, words)
-    source = words.source.format(who=_who(message, words), when=when, session=titles[message.session_id])
-    lines = [f"> {excerpt(message.text, question)}"]
+    when = _when(hit.item.created_at, words)
+    if hit.message is not None:
+        who, session = _who(hit.message, words), titles[hit.message.session_id]
+        source = words.source.format(who=who, when=when, session=session)
+    else:
+        source = _memory_source(hit.item, when, words)
+    lines = [f"> {excerpt(hit.text, question)}"]
     if reply is not None:
         lines.append(f"> {words.asked.format(who=_who(reply, words), text=excerpt(reply.text, question))}")
     return "\n".join([*lines, f"— {source}"])
+
+
+def _memory_source(memory: Message | Memory, when: str, words: Phrases) -> str:
+    """A document by its title and heading, a memory by when it was learned."""
+    told = memory.source if isinstance(memory, Memory) else {}
+    if "document" not in told:
+        return words.memory.format(when=when)
+    title = str(told.get("title") or told["document"])
+    heading = str(told.get("heading") or "")
+    part = heading or str(int(told.get("position", 0)) + 1)
+    return words.document.format(title=title, part=part)
 
 
 async def _preferences(memory: AsyncRecollect, asked: Message) -> list[str]:

@@ -8,7 +8,8 @@ from msgspec import Struct
 
 
 class Phrases(Struct, frozen=True, kw_only=True):
-    """One language's sentences. `source` takes who, when and session; `asked` is for the reply to a question."""
+    """One language's sentences. `source` takes who, when and session; `document` title and part; `memory` when; `asked` is
+    for the reply to a question."""
 
     no_model: str
     found: str
@@ -16,6 +17,8 @@ class Phrases(Struct, frozen=True, kw_only=True):
     preferences: str
     how: str
     source: str
+    document: str
+    memory: str
     asked: str
     user: str
     assistant: str
@@ -24,11 +27,13 @@ class Phrases(Struct, frozen=True, kw_only=True):
 
 EN = Phrases(
     no_model="No chat model is set, so this is quoted from memory, not written by a model.",
-    found="What I find in earlier messages:",
-    nothing="I find nothing about that in earlier messages. Your message is stored, so it can be asked about later.",
+    found="What I find in memory:",
+    nothing="I find nothing about that in memory. Your message is stored, so it can be asked about later.",
     preferences="Stored preferences:",
     how="For written answers, set RECOLLECT_LLM_MODEL (and RECOLLECT_LLM_BASE_URL for an endpoint of your own).",
     source="{who}, {when}, session {session}",
+    document="“{title}”, {part}",
+    memory="remembered, {when}",
     asked="{who} answered: {text}",
     user="user",
     assistant="assistant",
@@ -41,6 +46,8 @@ KO = Phrases(
     preferences="저장된 선호 설정:",
     how="모델이 쓰는 답을 받으려면 RECOLLECT_LLM_MODEL을 설정하세요(다른 엔드포인트라면 RECOLLECT_LLM_BASE_URL도).",
     source="{who}, {when}, 세션 {session}",
+    document="「{title}」, {part}",
+    memory="기억, {when}",
     asked="{who}의 답: {text}",
     user="사용자",
     assistant="어시스턴트",
@@ -53,6 +60,8 @@ JA = Phrases(
     preferences="保存されている設定:",
     how="モデルの回答には RECOLLECT_LLM_MODEL を設定してください(別のエンドポイントには RECOLLECT_LLM_BASE_URL も)。",
     source="{who}、{when}、セッション {session}",
+    document="「{title}」、{part}",
+    memory="記憶、{when}",
     asked="{who}の返事: {text}",
     user="ユーザー",
     assistant="アシスタント",
@@ -65,6 +74,8 @@ ZH = Phrases(
     preferences="已保存的偏好:",
     how="要得到模型写的回答,请设置 RECOLLECT_LLM_MODEL(其他端点还需 RECOLLECT_LLM_BASE_URL)。",
     source="{who},{when},会话 {session}",
+    document="《{title}》,{part}",
+    memory="记忆,{when}",
     asked="{who}的回答:{text}",
     user="用户",
     assistant="助手",

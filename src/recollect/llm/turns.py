@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 from weakref import WeakValueDictionary
@@ -22,7 +22,7 @@ from recollect import (
     estimate_tokens,
 )
 from recollect.llm.answers import Piece, of_model, offline, without_broken_replies
-from recollect.llm.events import Event, Finished, Source, Started, TextDelta, Turn, TurnUsage
+from recollect.llm.events import Event, Finished, Source, Started, TextDelta, Turn, TurnUsage, find_source
 from recollect.llm.names import reply_id, title_of
 from recollect.llm.offline import OFFLINE
 from recollect.llm.protocol import ChatModel, ModelError, TurnError, Usage
@@ -35,6 +35,7 @@ class ChatTurns:
     ----------
     memory: where everything is stored. model: None for the offline answerer.
     max_context_tokens: the budget of the context of a reply, by the memory's counter.
+    namespaces: what replies rest on beside the user's own messages and memories: documents, as a rule.
 
     What is promised of every turn:
 
@@ -49,10 +50,18 @@ class ChatTurns:
     * A session deleted while its reply is made stays deleted: the reply is not stored, and `NotFound` says so.
     """
 
-    def __init__(self, memory: AsyncRecollect, model: ChatModel | None, *, max_context_tokens: int = 4000) -> None:
+    def __init__(
+        self,
+        memory: AsyncRecollect,
+        model: ChatModel | None,
+        *,
+        max_context_tokens: int = 4000,
+        namespaces: Sequence[tuple[str, ...]] = (),
+    ) -> None:
         self._memory = memory
         self._model = model
         self._max_tokens = max_context_tokens
+        self._namespaces = tuple(namespaces)
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._saving: set[asyncio.Task[Message]] = set()
 
@@ -144,7 +153,7 @@ class ChatTurns:
     def answer(self, asked: Message, context: Context) -> AsyncGenerator[Piece, None]:
         """Pieces of the reply, and at some point the passages it rests on."""
         if self._model is None:
-            return offline(self._memory, asked)
+            return offline(self._memory, asked, self._namespaces)
         return of_model(self._model, context, without_broken_replies(context, asked))
 
     @property
@@ -156,6 +165,11 @@ class ChatTurns:
     def model_name(self) -> str:
         """What replies say in their metadata: the model, or ``offline``."""
         return OFFLINE if self._model is None else self._model.name
+
+    @property
+    def namespaces(self) -> tuple[tuple[str, ...], ...]:
+        """What replies rest on beside the user's own."""
+        return self._namespaces
 
     @property
     def max_context_tokens(self) -> int:
@@ -195,9 +209,9 @@ class _Turn:
         kept = answer.metadata.get("usage") or {}
         sources = []
         for place in answer.metadata.get("sources") or ():
-            message = await self._turns.memory.session(place["session_id"]).get(place["seq"])
-            if message is not None and message.id == place["message_id"]:
-                sources.append(Source.of(message, place.get("score", 0.0)))
+            source = await find_source(self._turns.memory, place)
+            if source is not None:
+                sources.append(source)
         usage = TurnUsage(
             model=answer.metadata.get("model", OFFLINE),
             context_tokens=kept.get("context_tokens", 0),
@@ -219,7 +233,9 @@ class _Turn:
 
     async def run(self, message: str) -> AsyncGenerator[Event, None]:
         try:
-            context = await self._session.context(message, max_tokens=self._turns.max_context_tokens)
+            context = await self._session.context(
+                message, max_tokens=self._turns.max_context_tokens, namespaces=self._turns.namespaces
+            )
         except LimitExceeded as error:
             raise LimitExceeded(f"{error}; your message is stored, but cannot be answered") from error
         yield Started(session_id=self._session.id, user_message=self._asked, context=context)
@@ -252,7 +268,7 @@ class _Turn:
         )
         counted = {key: value for key, value in figures.to_dict().items() if key != "model" and value is not None}
         stored = await self._store("".join(pieces), hits, {"usage": counted})
-        yield self._finished(stored, [Source.of(hit.message, hit.score) for hit in hits], figures)
+        yield self._finished(stored, [Source.of(hit.item, hit.score) for hit in hits], figures)
 
     async def _keep(self, pieces: list[str], hits: list[Hit], marks: dict[str, Any]) -> Message | None:
         text = "".join(pieces)
@@ -268,15 +284,7 @@ class _Turn:
             "model": self._turns.model_name,
             "reply_to": self._asked.id,
             **({"recall": False} if self._turns.model_name == OFFLINE else {}),
-            "sources": [
-                {
-                    "session_id": hit.message.session_id,
-                    "message_id": hit.message.id,
-                    "seq": hit.message.seq,
-                    "score": hit.score,
-                }
-                for hit in hits
-            ],
+            "sources": [Source.of(hit.item, hit.score).place() for hit in hits],
             **marks,
         }
         reply = {

@@ -20,9 +20,9 @@ from recollect.server.edge import Edge, LastResort
 from recollect.server.limits import Gate
 from recollect.server.logs import make_logger
 from recollect.server.metrics import Metrics
-from recollect.server.routes import chat, messages, search, sessions, system, users
+from recollect.server.routes import chat, documents, memories, messages, search, sessions, system, users
 from recollect.server.state import Server
-from recollect.settings import Settings, load_settings
+from recollect.settings import Settings, embedder_of, load_settings
 
 
 def create_app(
@@ -40,7 +40,9 @@ def create_app(
     settings = settings or load_settings()
     own_memory, own_model = memory is None, model is None
     if memory is None:
-        memory = AsyncRecollect(settings.url, ttl=settings.ttl, sliding=settings.sliding)
+        memory = AsyncRecollect(
+            settings.url, ttl=settings.ttl, sliding=settings.sliding, embedder=embedder_of(settings)
+        )
     if model is None:
         key = settings.llm_api_key
         model = from_settings(
@@ -67,7 +69,11 @@ def create_app(
             if own_memory:
                 await server.memory.close()
 
-    routes = [route for part in (messages, chat, sessions, users, search, system) for route in part.router.routes]
+    routes = [
+        route
+        for part in (messages, chat, sessions, users, memories, documents, search, system)
+        for route in part.router.routes
+    ]
     app = _App(
         server,
         routes,

@@ -12,7 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic.json_schema import models_json_schema
 from starlette.responses import HTMLResponse
 
-from recollect.server.schemas import ChatIn, MessageIn, Problem, SessionPatch, SummaryIn
+from recollect.server.schemas import ChatIn, DocumentIn, MemoryIn, MessageIn, Problem, SessionPatch, SummaryIn
 
 DESCRIPTION = """The memory of a chatbot or an agent.
 
@@ -26,6 +26,8 @@ TAGS = [
     {"name": "messages", "description": "The ordered log of a session."},
     {"name": "sessions", "description": "Headers, context, summary."},
     {"name": "users", "description": "Preferences, messages across sessions, forgetting."},
+    {"name": "memories", "description": "Statements that outlive sessions."},
+    {"name": "documents", "description": "What the chat answers from, beside what was said."},
     {"name": "search", "description": "Across sessions."},
     {"name": "system", "description": "Health, figures, the feed."},
 ]
@@ -73,7 +75,9 @@ def install(app: FastAPI, *, keys: bool) -> None:
 def _complete(schema: dict[str, Any], *, keys: bool) -> None:
     components = schema.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    bodies = [(model, "validation") for model in (ChatIn, MessageIn, SessionPatch, SummaryIn, Problem)]
+    bodies = [
+        (model, "validation") for model in (ChatIn, MessageIn, MemoryIn, DocumentIn, SessionPatch, SummaryIn, Problem)
+    ]
     _, described = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
     schemas.update(described["$defs"])
     for name in ("HTTPValidationError", "ValidationError"):

@@ -47,9 +47,14 @@ Limit = Annotated[int, Query(ge=1, le=10_000, description="At most so many.")]
 Cursor = Annotated[str | None, Query(description="Of the page before, with the same other parameters.")]
 OfUser = Annotated[str | None, Query(min_length=1, description="Only this user's.", examples=["ann"])]
 OfSession = Annotated[str | None, Query(min_length=1, description="Only of this session.", examples=["trip"])]
+Offset = Annotated[int, Query(ge=0, le=10_000, description="So many of the best are left out.")]
 _TIME = {"format": "date-time"}
 Since = Annotated[str | None, Query(description="Not before; ISO 8601 with its offset.", json_schema_extra=_TIME)]
 Until = Annotated[str | None, Query(description="Only before; ISO 8601 with its offset.", json_schema_extra=_TIME)]
+
+AsOf = Annotated[
+    str | None, Query(description="What was known then; ISO 8601 with its offset.", json_schema_extra=_TIME)
+]
 
 
 def instant(given: str | None, field: str) -> datetime | None:

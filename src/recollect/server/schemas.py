@@ -175,12 +175,86 @@ class ContextOut(_Out):
     max_tokens: int
 
 
-class HitOut(_Out):
-    """A result of a search."""
+class MemoryIn(_Form):
+    """A statement that outlives its session."""
 
-    message: MessageOut
+    model_config = ConfigDict(
+        extra="forbid",
+        hide_input_in_errors=True,
+        json_schema_extra={"examples": [{"content": "Prefers aisle seats", "id": "m-1", "kind": "preference"}]},
+    )
+
+    content: str = Field(min_length=1)
+    id: str | None = Field(None, min_length=1, max_length=512, description="Made when not given.")
+    metadata: JSONObject | None = Field(None, description="The application's own.")
+    kind: str | None = Field(None, min_length=1, max_length=512, examples=["preference"])
+    subject: str | None = Field(None, min_length=1, max_length=512, description="Whom or what it is about.")
+    source: JSONObject | None = Field(None, description="Where it comes from.")
+    created_at: datetime | None = Field(None, description="When it was learned; now when not given.")
+    ttl: float | None = Field(None, gt=0, le=LONGEST_TTL, description="Seconds until it is gone.")
+    unique: Literal["exact", "near"] | None = Field(
+        None, description="Give back one that says the same, or nearly the same, instead of keeping another."
+    )
+
+
+class MemoryOut(_Out):
+    """A memory, or a passage of a document."""
+
+    id: str
+    namespace: list[str] = Field(examples=[["user", "ann"]])
+    content: str
+    metadata: JSONObject
+    kind: str | None
+    subject: str | None
+    source: JSONObject
+    created_at: datetime
+    closed_at: datetime | None = Field(description="Since when it no longer holds.")
+    superseded_by: str | None
+    expires_at: datetime | None
+    seq: int
+    tokens: int
+
+
+class DocumentIn(_Form):
+    """A document to answer from."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        hide_input_in_errors=True,
+        json_schema_extra={"examples": [{"id": "hours.md", "title": "Hours", "text": "We open at nine."}]},
+    )
+
+    text: str = Field(min_length=1, description="Plain text or Markdown.")
+    id: str | None = Field(None, min_length=1, max_length=512, description="Made of the text when not given.")
+    title: str | None = Field(None, min_length=1, max_length=512)
+    metadata: JSONObject | None = Field(None, description="Of every passage.")
+    chunk_tokens: int | None = Field(None, ge=8, le=100_000, description="Of a passage at most; 200 when not given.")
+    ttl: float | None = Field(None, gt=0, le=LONGEST_TTL, description="Seconds until it is gone.")
+
+
+class DocumentOut(_Out):
+    """A document, without its text."""
+
+    id: str
+    namespace: list[str]
+    title: str | None
+    metadata: JSONObject
+    passages: int
+    tokens: int
+    digest: str
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+
+
+class HitOut(_Out):
+    """A result of a search: a message or a memory, one of the two."""
+
+    message: MessageOut | None = None
+    memory: MemoryOut | None = None
     score: float
     explain: dict[str, float] = Field(description="The parts that add up to the score.")
+    note: str | None = Field(None, description="What was wrong with the search, if anything.")
 
 
 class ReceiptOut(_Out):
@@ -190,6 +264,8 @@ class ReceiptOut(_Out):
     messages: int = Field(examples=[41])
     summaries: int = Field(examples=[1])
     preferences: int = Field(examples=[1])
+    memories: int = Field(examples=[12])
+    documents: int = Field(examples=[0])
 
 
 class StatsOut(_Out):
@@ -245,12 +321,19 @@ class ChatIn(_Form):
 
 
 class SourceOut(_Out):
-    """A stored message that the reply rests on."""
+    """What the reply rests on: a message, a memory, or a passage of a document. It has the fields of its kind."""
 
-    message_id: str
-    session_id: str
-    seq: int
-    role: str
+    kind: Literal["message", "memory", "passage"]
+    message_id: str | None = None
+    session_id: str | None = None
+    seq: int | None = None
+    role: str | None = None
+    namespace: list[str] | None = None
+    memory_id: str | None = None
+    document: str | None = None
+    title: str | None = None
+    position: int | None = None
+    heading: str | None = None
     text: str
     score: float
     created_at: datetime | None

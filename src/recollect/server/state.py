@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _KEY = "recollect"
 
+DOCUMENTS = ("documents",)
+"""The namespace of the documents that replies rest on."""
+
 
 class Tenant:
     """One scope: its memory and its turns of conversation."""
@@ -57,7 +60,9 @@ class Server:
         found = self._tenants.get(wanted)
         if found is None:
             memory = self.memory if wanted == self.memory.scope else self.memory.in_scope(wanted)
-            turns = ChatTurns(memory, self.model, max_context_tokens=self.settings.max_context_tokens)
+            turns = ChatTurns(
+                memory, self.model, max_context_tokens=self.settings.max_context_tokens, namespaces=[DOCUMENTS]
+            )
             found = self._tenants[wanted] = Tenant(memory, turns)
         return found
 

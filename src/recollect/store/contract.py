@@ -22,7 +22,7 @@ Rules for all of them
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
@@ -372,6 +372,27 @@ class Store(ABC):
         """
         known = ", ".join(self.templates)
         raise Unsupported(f"{self.kind} has no template {form!r}: {known or 'it needs nothing made'}")
+
+    async def index_version(self) -> int:
+        """The version of the rules by which the terms in the store's index were made; 0 while there are none.
+
+        Not a verb that a store must write: a store without an index has none to make anew.
+        """
+        return 0
+
+    async def mark_index(self, version: int) -> None:
+        """Note by which rules the terms that will come are made. Only called while `index_version` is 0."""
+
+    async def reindex(self, version: int, terms: Callable[[Message], str], progress: Callable[[int], object]) -> int:
+        """Make the terms of every message anew, of all scopes, then note the version; how many messages were done.
+
+        Appends and searches go on meanwhile. Repeating it is safe, also after it was broken off.
+
+        Parameters
+        ----------
+        terms: the terms of a message, separated by single spaces. progress: called with the messages done so far.
+        """
+        return 0
 
     async def warnings(self) -> list[str]:
         """What in the backend's set-up endangers what was promised, each a sentence with what to do about it.

@@ -7,10 +7,12 @@ can run one to its end without an event loop (`drive`); with the async driver th
 from __future__ import annotations
 
 import os
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -101,6 +103,10 @@ class Driver(ABC):
     @abstractmethod
     async def sleep(self, seconds: float) -> None:
         """Wait."""
+
+    def mutex(self) -> AbstractContextManager[Any]:
+        """A lock for what several calls of `run` may touch at once."""
+        return threading.Lock()
 
     def close(self) -> None:
         """Let go of threads."""

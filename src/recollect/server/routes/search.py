@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from recollect.server.bodies import reply
-from recollect.server.params import Limit, OfSession, OfUser, Since, Until, fails, gives, instant
+from recollect.server.params import AsOf, Limit, Offset, OfSession, OfUser, Since, Until, fails, gives, instant
 from recollect.server.schemas import ChangeOut, HitOut, Page, StatsOut
 from recollect.server.state import memory_of, server_of
 from recollect.server.streaming import FeedStream
@@ -33,8 +33,10 @@ async def search(
     ] = None,
     since: Since = None,
     until: Until = None,
+    as_of: AsOf = None,
+    offset: Offset = 0,
 ) -> Response:
-    """Messages that share words with the question; in Chinese, Japanese and Korean too."""
+    """What answers the question best; in Chinese, Japanese and Korean too. With a user, memories are found too."""
     hits = await memory_of(request).search(
         q,
         limit=limit,
@@ -43,6 +45,8 @@ async def search(
         role=role,
         since=instant(since, "since"),
         until=instant(until, "until"),
+        as_of=instant(as_of, "as_of"),
+        offset=offset,
     )
     return reply({"items": [hit.to_dict() for hit in hits], "cursor": None})
 

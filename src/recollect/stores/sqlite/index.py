@@ -8,9 +8,10 @@ has gathered into FTS5. Until then a search reads the gathered rows themselves: 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from recollect.model import Message
 from recollect.store import Candidate, Filter, Found, bm25
 from recollect.store.codec import dump_time
 from recollect.store.tables import MESSAGES
@@ -41,6 +42,40 @@ def _meta(connection: sqlite3.Connection, name: str) -> int:
 
 def _set_meta(connection: sqlite3.Connection, name: str, value: int) -> None:
     connection.execute("UPDATE recollect_meta SET value = ? WHERE name = ?", (value, name))
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """Of the rules by which the terms were made."""
+    return _meta(connection, "analyzer")
+
+
+def set_version(connection: sqlite3.Connection, version: int) -> None:
+    """Note it."""
+    _set_meta(connection, "analyzer", version)
+
+
+def renew(connection: sqlite3.Connection, after: int, limit: int, terms: Callable[[Message], str]) -> tuple[int, int]:
+    """Make the terms of the next rows anew: the position of the last one, and how many they were."""
+    flush(connection)
+    rows = connection.execute(
+        f"SELECT position, terms, {columns(MESSAGES)} FROM recollect_messages WHERE position > ? ORDER BY position LIMIT ?",
+        (after, limit),
+    ).fetchall()
+    changed = [(position, old, new) for position, old, *row in rows if (new := encode(terms(message_of(row)))) != old]
+    connection.executemany(
+        "INSERT INTO recollect_terms (recollect_terms, rowid, terms) VALUES ('delete', ?, ?)",
+        [(position, old) for position, old, _ in changed if old],
+    )
+    connection.executemany(
+        "UPDATE recollect_messages SET terms = ? WHERE position = ?", [(new, position) for position, _, new in changed]
+    )
+    connection.executemany(
+        "INSERT INTO recollect_terms (rowid, terms) VALUES (?, ?)",
+        [(position, new) for position, _, new in changed if new],
+    )
+    gained = sum(bool(new) - bool(old) for _, old, new in changed)
+    connection.execute("UPDATE recollect_meta SET value = value + ? WHERE name = 'indexed_rows'", (gained,))
+    return (rows[-1][0] if rows else after), len(rows)
 
 
 def is_due(change: int, rows: int) -> bool:

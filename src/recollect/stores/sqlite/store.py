@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 from recollect.errors import InvalidInput, NotFound, RecollectError, Unsupported
-from recollect.model import Change, Swept
+from recollect.model import Change, Message, Swept
 from recollect.store import Capabilities, Commit, Driver, Filter, Found, Op, Partition, Result, Store
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key, Row, check_ops
@@ -20,7 +20,8 @@ from recollect.stores.sqlite.writer import Writer
 
 SWEEP_SESSIONS = 50
 SWEEP_ROWS = 2000
-"""A sweep works in small transactions, so that appends come in between."""
+REINDEX_ROWS = 500
+"""A sweep and a reindexing work in small transactions, so that appends come in between."""
 
 
 _FEED_BOUNDS = """
@@ -211,6 +212,33 @@ class SQLiteStore(Store):
                 (max(start, swept), scope, limit),
             )
             return list(map(change_of, rows))
+
+    async def index_version(self) -> int:
+        return await self.driver.run(self._index_version)
+
+    def _index_version(self) -> int:
+        with self._connections.reading() as connection:
+            return index.version(connection)
+
+    async def mark_index(self, version: int) -> None:
+        await self.driver.run(self._mark_index, version)
+
+    def _mark_index(self, version: int) -> None:
+        self._transaction(lambda: (index.set_version(self._connections.writer, version), (0, 0))[1])
+
+    async def reindex(self, version: int, terms: Callable[[Message], str], progress: Callable[[int], object]) -> int:
+        place = done = 0
+        while True:
+            place, count = await self.driver.run(self._renew, place, terms)
+            done += count
+            if count < REINDEX_ROWS:
+                await self.mark_index(version)
+                return done
+            progress(done)
+
+    def _renew(self, place: int, terms: Callable[[Message], str]) -> tuple[int, int]:
+        writer = self._connections.writer
+        return self._transaction(lambda: index.renew(writer, place, REINDEX_ROWS, terms))
 
     async def sweep(self) -> Swept:
         return await self.driver.run(self._sweep)
