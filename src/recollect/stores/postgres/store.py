@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
 
 from recollect.errors import ConfigError, RecollectError, Unsupported, missing_extra
-from recollect.model import Change, Swept
+from recollect.model import Change, Message, Swept
 from recollect.store import Append, Attach, Capabilities, Commit, Driver, Filter, Found, Op, Partition, Result, Store
 from recollect.store.contract import Key, Row, check_ops
 
@@ -24,6 +24,7 @@ from recollect.stores.postgres.links import Link, Run, not_open
 from recollect.stores.postgres.names import in_schema
 from recollect.stores.postgres.push import Listener
 from recollect.stores.postgres.reads import Reads
+from recollect.stores.postgres.reindex import Reindex
 from recollect.stores.postgres.rows import ITEM_BYTES
 from recollect.stores.postgres.search import Search
 from recollect.stores.postgres.settings import Settings, from_url, of_borrowed
@@ -76,6 +77,7 @@ class PostgresStore(Store):
         self._reads = Reads(settings.schema)
         self._search = Search(settings.schema)
         self._feed = Feed(settings.schema)
+        self._reindex = Reindex(settings.schema)
         self.capabilities = Capabilities(
             text_search=True,
             vector_search=False,
@@ -246,6 +248,15 @@ class PostgresStore(Store):
             await super().wait(scope, after, seconds)
         else:
             await self._listener.wait(escape(scope), place_of(after), seconds)
+
+    async def index_version(self) -> int:
+        return await self._reindex.version(self._open_link)
+
+    async def mark_index(self, version: int) -> None:
+        await self._reindex.mark(self._open_link, version)
+
+    async def reindex(self, version: int, terms: Callable[[Message], str], progress: Callable[[int], object]) -> int:
+        return await self._reindex.run(self._open_link, version, terms, progress)
 
     async def sweep(self) -> Swept:
         link, now = self._open_link, self.driver.now()
