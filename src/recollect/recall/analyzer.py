@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable, Iterator
 from enum import Enum
 from functools import cache
 from itertools import pairwise
+from operator import add
 from typing import NamedTuple
 
 from recollect.recall.languages import DEFAULT, OTHER_STOP_WORDS, STOP_WORDS, foreign, guess
@@ -73,6 +74,7 @@ _SHAPE = "".join("." if c in _JOINTS else "A" if c.isupper() else "a" if c.isaln
 _COMPOUND_SHAPE = _SHAPE.replace("A", "a").encode() + bytes(128)
 _CAPITALS_SHAPE = _SHAPE.encode() + bytes(128)
 _COMPOUND = re.compile(r"[A-Za-z0-9]++(?:[._@+/-][A-Za-z0-9]++)++")
+_CAPITAL_INSIDE = re.compile("[a-z][A-Z]")
 _CAMEL = re.compile(r"[A-Za-z0-9]*[a-z][A-Z][A-Za-z0-9]*")
 _CAMEL_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _GROUPED = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})++(?![\d,])")
@@ -120,7 +122,16 @@ def analyze_as(text: str) -> tuple[list[str], str]:
         return terms, language
     tokens, compounds = _wide_tokens(text)
     language = guess(tokens)
-    return [*(term for token in tokens for term in _terms_of(token, language)), *compounds], language
+    is_unspaced, latin, terms = _unspaced().match, _stems(language), []
+    for token in tokens:
+        if token.isascii():
+            terms.append(latin[token])
+        elif is_unspaced(token):
+            terms += token
+            terms += map(add, token, token[1:])
+        else:
+            terms += _terms_of(token, language)
+    return terms + compounds, language
 
 
 def language_of(text: str) -> str:
@@ -225,8 +236,9 @@ def _wide_tokens(text: str) -> tuple[list[str], list[str]]:
     folded = _folded(bare)[:MAX_CHARACTERS]
     token, compound, _ = _wide()
     compounds = list(_wholes(compound.findall(folded)))
-    compounds += [found.replace(",", "") for found in _GROUPED.findall(folded)]
-    for camel in _CAMEL.findall(bare):
+    if "," in folded:
+        compounds += [found.replace(",", "") for found in _GROUPED.findall(folded)]
+    for camel in _CAMEL.findall(bare) if _CAPITAL_INSIDE.search(bare) else ():
         parts = _CAMEL_PART.findall(camel)
         if len(parts) > 1:
             compounds += [_stems(DEFAULT)[part.lower()] for part in parts]
@@ -234,6 +246,7 @@ def _wide_tokens(text: str) -> tuple[list[str], list[str]]:
 
 
 def _folded(text: str) -> str:
+    """Without what cannot be seen, normalised, and small."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold())
 
 

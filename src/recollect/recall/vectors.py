@@ -165,7 +165,8 @@ class Vectors:
             likely = np.argpartition(differing, FIRST_STAGE)[:FIRST_STAGE]
             rows = np.union1d(likely, np.array([self._rows[slot] for slot in wanted if slot in self._rows], np.int64))
             rows = rows[slots[rows] != NONE]
-        return slots[rows].astype(np.int64), matrix[rows].astype(np.float32) @ vector
+        # Not a matrix product: BLAS would wake threads for it, and sum in an order of its own.
+        return slots[rows].astype(np.int64), np.einsum("ij,j->i", matrix[rows].astype(np.float32), vector)
 
 
 def _packed(rows: NDArray[np.float32]) -> NDArray[np.uint64]:
