@@ -21,6 +21,7 @@ from itertools import pairwise
 from operator import add
 from typing import NamedTuple
 
+from recollect.recall.irregular import lemmas
 from recollect.recall.languages import DEFAULT, OTHER_STOP_WORDS, STOP_WORDS, foreign, guess
 
 VERSION = 2
@@ -132,6 +133,11 @@ def analyze_as(text: str) -> tuple[list[str], str]:
         else:
             terms += _terms_of(token, language)
     return terms + compounds, language
+
+
+def stem(word: str, language: str = DEFAULT) -> str:
+    """The term of one folded word in Latin script."""
+    return _stems(language)[word]
 
 
 def language_of(text: str) -> str:
@@ -286,7 +292,8 @@ class _Stems(dict[str, str]):
         from Stemmer import Stemmer
 
         # A stemmer must not be used by two threads at once; making one costs as much as one word.
-        term = word if word in self._stops else Stemmer(self._language, 0).stemWord(word) or word
+        lemma = lemmas().get(word, word) if self._language == DEFAULT else word
+        term = word if word in self._stops else Stemmer(self._language, 0).stemWord(lemma) or word
         if not term.isascii() and self._language not in _KEEPS_MARKS:
             term = "".join(c for c in unicodedata.normalize("NFD", term) if not unicodedata.combining(c))
         if len(self) >= REMEMBERED_WORDS:

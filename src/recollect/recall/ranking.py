@@ -5,6 +5,7 @@ The score of a document is a sum of parts, in the units of BM25:
 * ``lexical``: Okapi BM25 of its own terms, and ``neighbours``: what the terms of the two documents before and after it
   add, counted as weighted occurrences of its own (so that a word said twice in an exchange counts less than two words);
 * ``scene``: BM25 of the conversation that it is part of;
+* ``expansion``: the same of what is of the kind that a word of the question names, or means the same (`concepts`);
 * ``words``: what stop words and single characters add among the best;
 * ``speaker``: who the question names said it; ``time``: it says a time and the question asks for one; ``question``:
   it asks itself (less); ``date``: it is of the time that the question speaks of;
@@ -33,6 +34,7 @@ from recollect.recall.columns import (
     TELLS_TIME,
     Columns,
 )
+from recollect.recall.concepts import concepts
 from recollect.recall.question import Question, read
 
 if TYPE_CHECKING:
@@ -68,6 +70,8 @@ STOP_WORD = 0.1
 IDEOGRAPH, SYLLABLE = 0.7, 0.3
 """Weights of a single character beside the pairs that it is part of: a Han character is a word's root, a syllable is
 not. MemoryBank in Chinese is best from 0.7 on, KorQuAD from 0.2 to 0.5."""
+MEMBER, SYNONYM = 0.5, 0.5
+"""Weights of what is of a word's kind and of what means the same (`concepts`), against the word itself."""
 OTHER_LANGUAGE = 0.5
 """Weight of a word's stem in a language that is not the query's."""
 REFINED = 1000
@@ -122,7 +126,8 @@ class _Arrays:
 
 
 class _Term(NamedTuple):
-    key: int
+    keys: tuple[int, ...]
+    """Terms that count as one."""
     weight: float
 
 
@@ -191,7 +196,9 @@ class _Search:
         self._dead = len(index.log) > index.live
         self.total = statistics.total if statistics else index.live
         self._having = statistics.having if statistics else None
+        self._postings: dict[tuple[int, ...], tuple[Slots, Floats]] = {}
         self.content = self._terms(question.content)
+        self.expanded = self._expanded()
         self.terms, self.refining = self._weighed()
 
     def _weighed(self) -> tuple[list[_Term], list[_Term]]:
@@ -199,7 +206,7 @@ class _Search:
         question = self.question
         names, stops = self._terms(question.names), self._terms(question.stops)
         ideographs, syllables = self._terms(question.ideographs), self._terms(question.syllables)
-        if self.content:
+        if self.content or self.expanded:
             single = [*_times(IDEOGRAPH, ideographs), *_times(SYLLABLE, syllables)]
             return _rarest(self.content), _rarest([*_times(STOP_WORD, stops), *single])
         characters = [*ideographs, *syllables]
@@ -213,21 +220,50 @@ class _Search:
                 if key is not None and (having := self._count(term, key)):
                     weight = _idf(self.total, having) * (OTHER_LANGUAGE if i else 1.0)
                     weights[key] = max(weight, weights.get(key, 0.0))
-        return [_Term(key, weight) for key, weight in weights.items()]
+        return [_Term((key,), weight) for key, weight in weights.items()]
+
+    def _expanded(self) -> list[_Term]:
+        """For each word of the question what is of its kind, and what means the same, as one term each."""
+        known, asked = self.index.terms, {key for term in self.content for key in term.keys}
+        found = []
+        for word in self.question.content:
+            for table, factor in zip(concepts(), (MEMBER, SYNONYM), strict=True):
+                counts = {
+                    known[other]: self._count(other, known[other])
+                    for other in table.get(word[0], ())
+                    if other in known and known[other] not in asked
+                }
+                keys = tuple(key for key, count in counts.items() if count)
+                if keys:
+                    weight = _idf(self.total, min(sum(counts.values()), self.total))
+                    key = known.get(word[0])
+                    if key is not None and (having := self._count(word[0], key)):
+                        weight = min(weight, _idf(self.total, having))
+                    found.append(_Term(keys, factor * weight))
+        return _rarest(found)
 
     def _count(self, term: str, key: int) -> int:
+        """Documents that have a term."""
         if self._having is not None and term in self._having:
             return self._having[term]
-        if not self._dead:
-            return len(self.index.postings[key])
-        slots, _ = self._posting(key)
-        return int((self.columns.flags[slots] & DEAD == 0).sum())
+        return len(self._posting((key,))[0]) if self._dead else len(self.index.postings[key])
 
-    def _posting(self, key: int) -> tuple[Slots, Floats]:
+    def _posting(self, keys: tuple[int, ...]) -> tuple[Slots, Floats]:
+        """The documents that have one of the terms, in order, and how often."""
         import numpy as np
 
-        packed = np.frombuffer(self.index.postings[key], np.uint32)
-        return (packed >> 8).astype(np.int64), (packed & 255).astype(np.float32)
+        if keys in self._postings:
+            return self._postings[keys]
+        packed = np.concatenate([np.frombuffer(self.index.postings[key], np.uint32) for key in keys])
+        slots, counts = (packed >> 8).astype(np.int64), (packed & 255).astype(np.float32)
+        if self._dead:
+            alive = (self.columns.flags[slots] & DEAD) == 0
+            slots, counts = slots[alive], counts[alive]
+        if len(keys) > 1:
+            slots, places = np.unique(slots, return_inverse=True)
+            counts = np.bincount(places, counts, len(slots)).astype(np.float32)
+        self._postings[keys] = slots, counts
+        return slots, counts
 
     # -- the score of all ----------------------------------------------------------------------------------------
 
@@ -243,11 +279,14 @@ class _Search:
     ) -> list[Ranked]:
         import numpy as np
 
-        lexical, scene = self._lexical()
-        parts = {"scene": np.float32(SCENE) * scene * (eligible if related else eligible & (lexical > 0))}
+        lexical, scene = self._lexical(self.terms)
+        expansion, expanded_scene = self._lexical(self.expanded)
+        scene += expanded_scene
+        matching = eligible if related else eligible & (lexical > 0)
+        parts = {"scene": np.float32(SCENE) * scene * matching, "expansion": expansion * matching}
         lexical *= eligible
-        parts["words"] = self._refine(lexical + parts["scene"])
-        base = lexical + parts["scene"] + parts["words"]
+        parts["words"] = self._refine(lexical + parts["scene"] + parts["expansion"])
+        base = lexical + parts["scene"] + parts["expansion"] + parts["words"]
         parts |= self._rules(base)
         scored = lexical + sum(parts.values())
         best = float(scored.max()) or 1.0
@@ -257,7 +296,7 @@ class _Search:
         scored = lexical + sum(parts.values())
         return self._explained(self._first(scored, limit), lexical, parts)
 
-    def _lexical(self) -> tuple[Floats, Floats]:
+    def _lexical(self, terms: list[_Term]) -> tuple[Floats, Floats]:
         """BM25 of every document with its neighbours, and of the scene that it is in."""
         import numpy as np
 
@@ -270,8 +309,8 @@ class _Search:
             lengths = np.frombuffer(self.index.scene_length, np.uint64).astype(np.float32)
             there = max(int((np.frombuffer(self.index.scene_size, np.uint32) > 0).sum()), 1)
             scene_norm = SCENE_K1 * (1.0 - SCENE_B + SCENE_B * lengths / (lengths.sum() / there or 1.0))
-        for key, weight in self.terms:
-            slots, counts = self._alive(*self._posting(key))
+        for keys, weight in terms:
+            slots, counts = self._posting(keys)
             touched = self._spread(slots, counts, scratch)
             tf = scratch[touched] / np.float32(OWN)
             score[touched] += np.float32(weight * (K1 + 1.0)) * tf / (tf + columns.norm[touched])
@@ -282,12 +321,6 @@ class _Search:
                 tf = np.bincount(in_scene[linked], counts[linked], scenes).astype(np.float32)
                 scene_score[:-1] += np.float32(weight * (SCENE_K1 + 1.0)) * tf / (tf + scene_norm)
         return score, scene_score[columns.scene]
-
-    def _alive(self, slots: Slots, counts: Floats) -> tuple[Slots, Floats]:
-        if not self._dead:
-            return slots, counts
-        alive = (self.columns.flags[slots] & DEAD) == 0
-        return slots[alive], counts[alive]
 
     def _spread(self, slots: Slots, counts: Floats, scratch: Floats) -> Slots:
         """Add a term's occurrences, in twentieths, to its documents and their neighbours; say which those are."""
@@ -324,17 +357,17 @@ class _Search:
         best = np.flatnonzero(base)
         if len(best) > REFINED:
             best = np.sort(best[np.argpartition(base[best], -REFINED)[-REFINED:]])
-        for key, weight in self.refining:
-            tf = self._tf_near(key, best)
+        for keys, weight in self.refining:
+            tf = self._tf_near(keys, best)
             words[best] += np.float32(weight * (K1 + 1.0)) * tf / (tf + self.columns.norm[best])
         return words
 
-    def _tf_near(self, key: int, slots: Slots) -> Floats:
+    def _tf_near(self, keys: tuple[int, ...], slots: Slots) -> Floats:
         """Occurrences of a term in documents and their neighbours."""
         import numpy as np
 
         columns = self.columns
-        having, counts = self._posting(key)
+        having, counts = self._posting(keys)
 
         def tf(at: Slots, weight: Floats | float) -> Floats:
             places = np.minimum(np.searchsorted(having, at), len(having) - 1)
@@ -383,7 +416,7 @@ class _Search:
                 interval = interval_at(newest)
                 found = _within(at, interval.start, interval.end)
             np.maximum(strength, found, out=strength)
-        weight = DATE if self.content else DATE_ALONE
+        weight = DATE if self.content or self.expanded else DATE_ALONE
         return {"date": np.float32(weight * best) * strength * eligible}
 
     def _vector(
@@ -436,8 +469,8 @@ class _Search:
 
         columns, names = self.columns, self.index.log_names
         own = np.zeros(len(slots))
-        for key, weight in self.terms:
-            having, counts = self._posting(key)
+        for keys, weight in self.terms:
+            having, counts = self._posting(keys)
             places = np.minimum(np.searchsorted(having, slots), len(having) - 1)
             tf = np.where(having[places] == slots, counts[places], 0)
             own += weight * (K1 + 1.0) * tf / (tf + columns.norm[slots])
@@ -454,7 +487,7 @@ class _Search:
 
 
 def _times(factor: float, terms: list[_Term]) -> list[_Term]:
-    return [_Term(key, factor * weight) for key, weight in terms]
+    return [_Term(term.keys, factor * term.weight) for term in terms]
 
 
 def _rarest(terms: list[_Term]) -> list[_Term]:
