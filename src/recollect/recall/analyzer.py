@@ -74,9 +74,9 @@ _BREAK = "".join(c.lower() if c.isalnum() else " " for c in _ASCII).encode() + b
 _SHAPE = "".join("." if c in _JOINTS else "A" if c.isupper() else "a" if c.isalnum() else "," if c == "," else " " for c in _ASCII)  # fmt: skip
 _COMPOUND_SHAPE = _SHAPE.replace("A", "a").encode() + bytes(128)
 _CAPITALS_SHAPE = _SHAPE.encode() + bytes(128)
-_COMPOUND = re.compile(r"[A-Za-z0-9]++(?:[._@+/-][A-Za-z0-9]++)++")
+_COMPOUND = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]++(?:[._@+/-][A-Za-z0-9]++)++")
 _CAPITAL_INSIDE = re.compile("[a-z][A-Z]")
-_CAMEL = re.compile(r"[A-Za-z0-9]*[a-z][A-Z][A-Za-z0-9]*")
+_RUN = re.compile(r"[A-Za-z0-9]+")
 _CAMEL_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _GROUPED = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})++(?![\d,])")
 _SPACED = re.compile(r"\S+")
@@ -220,11 +220,16 @@ def _compounds(text: str, raw: bytes) -> list[str]:
     if b"a,a" in shape:
         found += [match[0].replace(",", "") for match in _GROUPED.finditer(text)]
     if b"aA" in raw.translate(_CAPITALS_SHAPE):
-        for camel in _CAMEL.findall(text):
-            parts = _CAMEL_PART.findall(camel)
-            if len(parts) > 1:
-                found += [_stems(DEFAULT)[part.lower()] for part in parts]
+        found += _capital_parts(text)
     return found
+
+
+def _capital_parts(text: str) -> Iterator[str]:
+    """The parts of words that have a capital after a small letter."""
+    for run in _RUN.findall(text):
+        if len(run) <= MAX_TERM and _CAPITAL_INSIDE.search(run):
+            for part in _CAMEL_PART.findall(run):
+                yield _stems(DEFAULT)[part.lower()]
 
 
 def _wholes(compounds: Iterable[str]) -> Iterator[str]:
@@ -244,10 +249,8 @@ def _wide_tokens(text: str) -> tuple[list[str], list[str]]:
     compounds = list(_wholes(compound.findall(folded)))
     if "," in folded:
         compounds += [found.replace(",", "") for found in _GROUPED.findall(folded)]
-    for camel in _CAMEL.findall(bare) if _CAPITAL_INSIDE.search(bare) else ():
-        parts = _CAMEL_PART.findall(camel)
-        if len(parts) > 1:
-            compounds += [_stems(DEFAULT)[part.lower()] for part in parts]
+    if _CAPITAL_INSIDE.search(bare):
+        compounds += _capital_parts(bare)
     return token.findall(folded), compounds
 
 
