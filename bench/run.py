@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ALL = ("floor", "flat", "import_", "server", "postgres", "redis_store", "dynamodb", "peers")
+ALL = ("floor", "flat", "import_", "recall_speed", "server", "postgres", "redis_store", "dynamodb", "peers")
 
 
 def main() -> int:

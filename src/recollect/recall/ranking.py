@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     Truths = NDArray[np.bool_]
 
 
+__all__ = ["Ranked", "Statistics", "search"]
+
+
 class Ranked(NamedTuple):
     """A document that was found."""
 
