@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from os import PathLike
 from types import TracebackType
 from typing import Self, TypeVar
 
-from recollect.client import DEFAULT_SCOPE, AsyncRecollect
+from recollect.client import DEFAULT_SCOPE, AsyncRecollect, OnUnavailable, RefusedRule
 from recollect.core.context import Context
 from recollect.core.messages import MessageLike
 from recollect.core.records import UNSET, Unset
@@ -16,7 +17,9 @@ from recollect.core.transfer import ImportReport, OnError, Progress
 from recollect.core.window import SystemRule
 from recollect.model import (
     JSON,
+    Buffered,
     Change,
+    Delivered,
     Hit,
     Message,
     Page,
@@ -72,9 +75,13 @@ class Recollect:
         ttl: float | None = None,
         sliding: bool = False,
         clock: Clock = utc_now,
+        on_unavailable: OnUnavailable = "raise",
+        buffer_path: str | PathLike[str] | None = None,
+        buffer_bytes: int | None = None,
     ) -> None:
         self._twin = object.__new__(AsyncRecollect)
         self._twin._setup(store, scope, count_tokens, ttl, sliding, BlockingDriver(clock))
+        self._twin._set_buffer(on_unavailable, buffer_path, buffer_bytes)
 
     @property
     @_as(AsyncRecollect.store.fget)  # type: ignore[attr-defined]
@@ -154,6 +161,14 @@ class Recollect:
     def follow(self, after: str | None = None) -> Iterator[Change]:
         return _iterate(self._twin.follow(after))
 
+    @_as(AsyncRecollect.buffered)
+    def buffered(self) -> Buffered:
+        return drive(self._twin.buffered())
+
+    @_as(AsyncRecollect.deliver)
+    def deliver(self, *, refused: RefusedRule = "keep") -> Delivered:
+        return drive(self._twin.deliver(refused=refused))
+
     @_as(AsyncRecollect.sweep)
     def sweep(self) -> Swept:
         return drive(self._twin.sweep())
@@ -205,8 +220,10 @@ class SessionHandle:
         return self._twin.user_id
 
     @_as(AsyncSessionHandle.append)
-    def append(self, messages: MessageLike | Iterable[MessageLike], *, ttl: float | None = None) -> Appended:
-        return drive(self._twin.append(messages, ttl=ttl))
+    def append(
+        self, messages: MessageLike | Iterable[MessageLike], *, ttl: float | None = None, buffer: bool = True
+    ) -> Appended:
+        return drive(self._twin.append(messages, ttl=ttl, buffer=buffer))
 
     @_as(AsyncSessionHandle.tail)
     def tail(self, count: int = 20) -> list[Message]:

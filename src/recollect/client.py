@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
+from os import PathLike, fspath
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from recollect.connect import connect
 from recollect.core.base import Base
@@ -27,7 +28,9 @@ from recollect.core.transfer import (
 from recollect.errors import ConfigError, InvalidInput
 from recollect.model import (
     JSON,
+    Buffered,
     Change,
+    Delivered,
     Hit,
     Page,
     Session,
@@ -42,7 +45,14 @@ from recollect.user import AsyncUserHandle
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Lock
 
+    from recollect.store.buffer import BufferedStore
+
 DEFAULT_SCOPE = "default"
+BUFFER_FILE = "recollect-buffer.db"
+BUFFER_BYTES = 256 * 1024 * 1024
+
+OnUnavailable = Literal["raise", "buffer"]
+RefusedRule = Literal["keep", "again", "drop"]
 
 
 class AsyncRecollect:
@@ -56,6 +66,12 @@ class AsyncRecollect:
     ttl: seconds that a new session lives; None for ever. A session's own ``ttl`` goes before it.
     sliding: whether each append begins a session's ``ttl`` anew.
     clock: gives the present instant, timezone-aware; all expiry is judged by it.
+    on_unavailable: what becomes of an append that the store cannot take now. ``raise``: the caller gets `Unavailable`.
+        ``buffer``: it is kept in a file on this machine's disk, its messages come back with ``seq`` 0, and it is delivered
+        in order and once when the store is back, by a later call or by `deliver`, also of another process on the file.
+        Everything else raises `Unavailable` all the same; so does a read of what is not delivered yet.
+    buffer_path: the buffer's file, an SQLite database of its own; ``recollect-buffer.db`` in the working directory when None.
+    buffer_bytes: what it keeps at most; an append that is one too many raises `Unavailable`. 256 MiB when None.
 
     Opens on first use or on ``async with``. Raises `ConfigError` for what cannot work as given.
     """
@@ -69,10 +85,14 @@ class AsyncRecollect:
         ttl: float | None = None,
         sliding: bool = False,
         clock: Clock = utc_now,
+        on_unavailable: OnUnavailable = "raise",
+        buffer_path: str | PathLike[str] | None = None,
+        buffer_bytes: int | None = None,
     ) -> None:
         from recollect.store.threads import AsyncDriver
 
         self._setup(store, scope, count_tokens, ttl, sliding, AsyncDriver(clock))
+        self._set_buffer(on_unavailable, buffer_path, buffer_bytes)
 
     def _setup(
         self,
@@ -92,6 +112,25 @@ class AsyncRecollect:
         self._opened = False
         self._parent: AsyncRecollect | None = None
         self._opening: tuple[AbstractEventLoop, Lock] | None = None
+        self._buffer: BufferedStore | None = None
+
+    def _set_buffer(self, on_unavailable: OnUnavailable, path: str | PathLike[str] | None, limit: int | None) -> None:
+        """Put a buffer above the store, if that is what is wanted."""
+        if on_unavailable not in ("raise", "buffer"):
+            raise InvalidInput(f"on_unavailable is raise or buffer, not {on_unavailable!r}", field="on_unavailable")
+        if on_unavailable == "raise":
+            for name, value in (("buffer_path", path), ("buffer_bytes", limit)):
+                if value is not None:
+                    raise InvalidInput(f'{name} goes with on_unavailable="buffer"', field=name)
+            return
+        if limit is not None:
+            check_count(limit, "buffer_bytes", most=None)
+        if path is not None and not (isinstance(path, str | PathLike) and fspath(path)):
+            raise InvalidInput("buffer_path is the path of a file", field="buffer_path")
+        from recollect.store.buffer import BufferedStore
+
+        file = BUFFER_FILE if path is None else fspath(path)
+        self._store = self._base.store = self._buffer = BufferedStore(self._store, file, limit or BUFFER_BYTES)
 
     @property
     def store(self) -> Store:
@@ -107,6 +146,7 @@ class AsyncRecollect:
         """The same store seen by another tenant; it is opened and closed by this client."""
         twin = object.__new__(type(self))
         twin._store, twin._driver, twin._defaults = self._store, self._driver, self._defaults
+        twin._buffer = self._buffer
         twin._base = Base(self._store, self._driver, scope=check_id(scope, "scope"), count=self._base.given_count)
         twin._state, twin._parent, twin._opening = "child", self, None
         return twin
@@ -265,6 +305,28 @@ class AsyncRecollect:
             refuse("after", after)
         async for change in follow(base, after):
             yield change
+
+    async def buffered(self) -> Buffered:
+        """What is kept for a store that was away: what waits, what was refused, of all tenants together.
+
+        Asks the buffer and not the store. All zero with ``on_unavailable="raise"``.
+        """
+        return Buffered() if self._buffer is None else await self._driver.run(self._buffer.state)
+
+    async def deliver(self, *, refused: RefusedRule = "keep") -> Delivered:
+        """Deliver everything that the buffer keeps for this store, in the order of the appends.
+
+        Parameters
+        ----------
+        refused: what becomes of what the store refused before: ``keep`` leaves it, ``again`` tries it once more in its old
+            place, ``drop`` removes it for good.
+
+        Raises `Unavailable` if the store is (still) away; what was delivered by then stays delivered.
+        """
+        if refused not in ("keep", "again", "drop"):
+            raise InvalidInput(f"refused is keep, again or drop, not {refused!r}", field="refused")
+        await self._ready()
+        return Delivered() if self._buffer is None else await self._buffer.deliver(refused)
 
     async def sweep(self) -> Swept:
         """Remove what has expired (it is never read anyway), old entries of the feed, and deleted remains on disk."""

@@ -81,6 +81,7 @@ class Append(Struct, frozen=True, kw_only=True):
     rows: messages with their id, created_at and tokens; session_id and seq are set by the store.
     terms: for each row the terms by which `search` finds it, separated by single spaces; empty for none.
     session: what a new session starts with.
+    buffer: whether a buffer above the store may keep it while the store is away; no concern of the store.
 
     Its result is `Appended`.
     """
@@ -88,6 +89,7 @@ class Append(Struct, frozen=True, kw_only=True):
     rows: Sequence[Message]
     terms: Sequence[str]
     session: SessionDefaults = SessionDefaults()
+    buffer: bool = True
 
 
 class Put(Struct, frozen=True, kw_only=True):
@@ -125,9 +127,13 @@ Op = Append | Put | Delete
 
 
 class Appended(list[Message]):
-    """The stored messages of an `Append`, in the order given; `written` of them are new."""
+    """The stored messages of an `Append`, in the order given; `written` of them are new.
+
+    `buffered` of them are not stored yet: a buffer keeps them, and their ``seq`` is 0 (see `Recollect`).
+    """
 
     written: int = 0
+    buffered: int = 0
 
 
 Result = Appended | Row | int

@@ -1,0 +1,411 @@
+"""A buffer above a store: appends that the store cannot take now are kept on this machine's disk, and delivered later.
+
+* An append that raises `Unavailable`, or that comes behind one of its session that is kept, goes into the journal. Its
+  messages have their ids by then, so delivering is repeating: what an ambiguous time-out left in the store is not
+  written again.
+* Entries are delivered in the order of the appends, by whichever call comes when the store is back: an append delivers
+  a few, a read all that it could show, `deliver` everything. No thread and no task runs beside the calls.
+* A read never shows a log without what was appended to it through this buffer: it delivers first, or it is `Unavailable`.
+* What the store refuses for another reason is set aside. It blocks nothing, and is kept until somebody decides.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from recollect.errors import ConfigError, RecollectError, Unavailable
+from recollect.model import Buffered, Delivered, Swept
+from recollect.store.contract import (
+    Append,
+    Appended,
+    Commit,
+    Delete,
+    Filter,
+    Key,
+    Op,
+    Partition,
+    Result,
+    Row,
+    SessionDefaults,
+    Store,
+)
+from recollect.store.driver import Driver
+from recollect.store.entries import Entry, SessionKey
+from recollect.store.journal import Journal
+from recollect.store.layers import Layer
+from recollect.store.tables import PATHS, TABLES
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+"""Seconds after a failed try in which appends go into the journal at once; doubled by each failure up to the second."""
+AT_ONCE = 100
+"""Entries that one append delivers before its own."""
+BATCH = 50
+"""Entries sent together."""
+MOST_STUCK = 10
+"""Sessions whose entries fail with what no waiting heals, before a delivery is given up."""
+
+
+class BufferedStore(Layer):
+    """A store that goes on taking appends while the one below is away.
+
+    Parameters
+    ----------
+    inner: the store below. path: the journal's file. limit: bytes of all that is kept, above which appends are
+        `Unavailable` again.
+    """
+
+    def __init__(self, inner: Store, path: str, limit: int) -> None:
+        super().__init__(inner)
+        self._journal = Journal(path, inner.url, limit)
+        self._reached = False
+        self._failures = 0
+        self._until = -math.inf
+        self._why = ""
+
+    @property
+    def driver(self) -> Driver:  # type: ignore[override]
+        """The driver that it was opened with; the store below may not be open yet."""
+        return self._driver
+
+    async def open(self, driver: Driver) -> None:
+        """Open the journal, and the store below if it is there: one that is away is opened by the first call that can."""
+        self._driver = driver
+        self._turn, self._opening = _Turn(driver), _Turn(driver)
+        await driver.run(self._journal.open)
+        self._add = driver.batched(lambda entries: partial(self._journal.add, entries))
+        try:
+            await self._reach()
+        except Unavailable as error:
+            self._away(error)
+
+    async def close(self) -> None:
+        if self._reached:
+            self._reached = False
+            await self.inner.close()
+        await self._driver.run(self._journal.close)
+
+    async def _reach(self) -> None:
+        if not self._reached:
+            async with self._opening:
+                if not self._reached:
+                    await self.inner.open(self._driver)
+                    self._reached = True
+
+    def _there(self) -> None:
+        self._failures, self._until = 0, -math.inf
+
+    def _away(self, error: Unavailable) -> None:
+        self._until = monotonic() + min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE)
+        self._failures = min(self._failures + 1, 20)
+        self._why = str(error)
+
+    # -- appends -------------------------------------------------------------------------------------------------------
+
+    async def commit(self, partition: Partition, ops: Sequence[Op]) -> list[Result]:
+        append = ops[0] if len(ops) == 1 else None
+        if not isinstance(append, Append) or not append.buffer:
+            await self._catch_up_with(partition)
+            await self._reach()
+            results = await self.inner.commit(partition, ops)
+            if any(isinstance(op, Delete) and op.table is None for op in ops):
+                await self._forget_refused(partition)
+            return results
+        if not await self._may_pass((partition.scope, partition.id)):
+            return [await self._keep(partition, append, self._why)]
+        try:
+            await self._reach()
+            results = await self.inner.commit(partition, ops)
+        except Unavailable as error:
+            self._away(error)
+            return [await self._keep(partition, append, str(error))]
+        self._there()
+        return results
+
+    async def commit_many(self, commits: Sequence[Commit]) -> list[list[Result] | RecollectError]:
+        """Not kept when the store is away: who sends many at once has them still."""
+        for partition in {commit.partition for commit in commits}:
+            await self._catch_up_with(partition)
+        await self._reach()
+        return await self.inner.commit_many(commits)
+
+    async def _may_pass(self, session: SessionKey) -> bool:
+        """Whether an append may go to the store itself; on the way some of what waits is delivered."""
+        waiting = self._journal.waiting
+        if monotonic() < self._until:
+            return False
+        if waiting and self._turn.take():
+            try:
+                await self._send(AT_ONCE)
+            except RecollectError:
+                pass
+            finally:
+                self._turn.give_back()
+        return session not in self._journal.waiting and monotonic() >= self._until
+
+    async def _keep(self, partition: Partition, append: Append, why: str) -> Appended:
+        defaults = append.session
+        entry = Entry(
+            scope=partition.scope,
+            session_id=partition.id,
+            user_id=defaults.user_id,
+            at=self._driver.now(),
+            ttl=defaults.ttl,
+            sliding=defaults.sliding,
+            rows=append.rows,
+            terms=append.terms,
+        )
+        try:
+            await self._add(entry)
+        except Unavailable as error:
+            raise Unavailable(f"{why}; and {error}" if why else str(error)) from error
+        kept = Appended(row.replace(session_id=partition.id, user_id=defaults.user_id) for row in append.rows)
+        kept.buffered = len(kept)
+        return kept
+
+    async def _forget_refused(self, partition: Partition) -> None:
+        of = {"session_id" if partition.kind == "session" else "user_id": partition.id}
+        await self._driver.run(partial(self._journal.drop_refused, partition.scope, **of))
+
+    # -- delivery ------------------------------------------------------------------------------------------------------
+
+    async def deliver(self, refused: str) -> Delivered:
+        """Deliver everything; see `Recollect.deliver`."""
+        tally = _Tally()
+        if refused == "drop":
+            tally.dropped = await self._driver.run(self._journal.drop_refused)
+        elif refused == "again":
+            await self._driver.run(self._journal.restore)
+        async with self._turn:
+            await self._send(None, tally=tally)
+        return Delivered(delivered=tally.delivered, expired=tally.expired, refused=tally.refused, dropped=tally.dropped)
+
+    def state(self) -> Buffered:
+        """What is kept. It blocks; nothing need be open for it."""
+        return self._journal.state()
+
+    async def _catch_up_with(self, partition: Partition) -> None:
+        if partition.kind == "session":
+            await self._catch_up((partition.scope, partition.id))
+
+    async def _catch_up(self, session: SessionKey | None) -> None:
+        """Deliver what waits of a session, or everything; raises what stands in the way."""
+        if not self._waits(session):
+            return
+        async with self._turn:
+            if self._waits(session):
+                await self._send(None, session=session)
+
+    def _waits(self, session: SessionKey | None) -> bool:
+        waiting = self._journal.waiting
+        if not (waiting if session is None else session in waiting):
+            return False
+        if monotonic() < self._until:
+            raise Unavailable(f"{self._why}; appends wait in the buffer {self._journal.path}, and are delivered first")
+        return True
+
+    async def _send(self, limit: int | None, *, session: SessionKey | None = None, tally: _Tally | None = None) -> None:
+        """Deliver so many entries at most, in the order of the appends; the caller has the turn.
+
+        Raises `Unavailable` at once if the store is away. What fails otherwise, and may not be the entry's fault, holds up its
+        session alone; it is raised at the end.
+        """
+        tally = _Tally() if tally is None else tally
+        stuck: dict[SessionKey, RecollectError] = {}
+        if self._failures:
+            self._until = math.inf  # one try at a time: who comes meanwhile does not wait for its end
+        try:
+            await self._reach()
+            while limit is None or tally.entries < limit:
+                most = BATCH if limit is None else min(BATCH, limit - tally.entries)
+                head = partial(self._journal.head, most, session=session, without=frozenset(stuck))
+                if not (entries := await self._driver.run(head)) or len(stuck) >= MOST_STUCK:
+                    break
+                await self._send_group(_of_different_sessions(entries), tally, stuck)
+        except Unavailable as error:
+            self._away(error)
+            raise
+        finally:
+            if self._until == math.inf:
+                self._until = -math.inf
+        self._there()
+        for obstacle in stuck.values():
+            raise obstacle
+
+    async def _send_group(self, entries: list[Entry], tally: _Tally, stuck: dict[SessionKey, RecollectError]) -> None:
+        sent: list[Entry] = []
+        commits: list[Commit] = []
+        for entry in entries:
+            prepared = await self._prepared(entry)
+            if isinstance(prepared, Append):
+                sent.append(entry)
+                commits.append(Commit(Partition(entry.scope, "session", entry.session_id), [prepared]))
+            else:
+                tally.expired += await self._driver.run(self._journal.settle, [entry.session], prepared)
+        done: list[int] = []
+        refused: list[tuple[int, Exception]] = []
+        away: Unavailable | None = None
+        for entry, outcome in zip(sent, await self._outcomes(commits), strict=True):
+            if outcome is None:
+                done.append(entry.number)
+            elif isinstance(outcome, Unavailable) and outcome.retryable:
+                away = outcome
+            elif isinstance(outcome, Unavailable | ConfigError) and not await self._is_its_fault(entry, outcome):
+                stuck[entry.session] = outcome
+            else:
+                refused.append((entry.number, outcome))
+                tally.refused += len(entry.rows)
+        tally.entries += len(entries)
+        if done or refused:
+            sessions = [entry.session for entry in sent]
+            tally.delivered += await self._driver.run(self._journal.settle, sessions, done, refused)
+            self._there()
+        if away is not None:
+            raise away
+
+    async def _outcomes(self, commits: list[Commit]) -> list[Exception | None]:
+        """None for each that was committed, else its error."""
+        if len(commits) > 1:
+            try:
+                many = await self.inner.commit_many(commits)
+            except Unavailable:
+                raise
+            except Exception:  # of one of them, who knows which: one by one, so that it fails alone
+                many = None
+            if many is not None:
+                return [outcome if isinstance(outcome, RecollectError) else None for outcome in many]
+        outcomes: list[Exception | None] = []
+        for partition, ops in commits:
+            try:
+                await self.inner.commit(partition, ops)
+            except Exception as error:
+                outcomes.append(error)
+                if isinstance(error, Unavailable) and error.retryable:
+                    return outcomes + [error] * (len(commits) - len(outcomes))
+            else:
+                outcomes.append(None)
+        return outcomes
+
+    async def _is_its_fault(self, entry: Entry, error: RecollectError) -> bool:
+        """Whether it is the entry that the store cannot take, rather than anything now: it answers to a read."""
+        if isinstance(error, Unavailable):
+            return False
+        try:
+            await self.inner.get("sessions", entry.session)
+        except RecollectError:
+            return False
+        return True
+
+    async def _prepared(self, entry: Entry) -> Append | list[int]:
+        """What to commit for an entry; the numbers of those that have expired meanwhile, if it is one of them.
+
+        Lifetimes count from the append. Where the session is not in the store, the entries that would have lived in one
+        session together go when it would have gone.
+        """
+        now = self._driver.now()
+        alive = [i for i, row in enumerate(entry.rows) if row.expires_at is None or row.expires_at > now]
+        if not alive:
+            return [entry.number]
+        ttl = entry.ttl
+        if ttl is not None and await self.inner.get("sessions", entry.session) is None:
+            span = timedelta(seconds=ttl)
+            end, together = entry.at + span, []
+            for number, at in await self._driver.run(self._journal.lifetimes, entry.session, entry.number):
+                if at >= end:
+                    break
+                together.append(number)
+                end = at + span if entry.sliding else end
+            if end <= now:
+                return together
+            if not entry.sliding:
+                ttl = min(ttl, (end - now).total_seconds())
+        return Append(
+            rows=[entry.rows[i] for i in alive],
+            terms=[entry.terms[i] for i in alive],
+            session=SessionDefaults(user_id=entry.user_id, ttl=ttl, sliding=entry.sliding),
+        )
+
+    # -- everything else -----------------------------------------------------------------------------------------------
+
+    async def get(self, table: str, key: Key) -> Row | None:
+        if TABLES[table].partition == "session":
+            await self._catch_up((key[0], key[1]))
+        await self._reach()
+        return await self.inner.get(table, key)
+
+    async def query(self, path: str, hash: Key, **bounds: Any) -> Sequence[Any]:
+        declared = PATHS[path]
+        if TABLES[declared.table].partition == "session":
+            await self._catch_up(None if declared.crosses else (hash[0], hash[1]))
+        await self._reach()
+        return await self.inner.query(path, hash, **bounds)
+
+    async def search(self, scope: str, *, filter: Filter = Filter(), **question: Any) -> Any:
+        await self._catch_up(None if filter.session_id is None else (scope, filter.session_id))
+        await self._reach()
+        return await self.inner.search(scope, filter=filter, **question)
+
+    async def changes(self, scope: str, *, after: str | None = None, limit: int) -> Any:
+        await self._reach()
+        return await self.inner.changes(scope, after=after, limit=limit)
+
+    async def wait(self, scope: str, after: str | None, seconds: float) -> None:
+        await self._reach()
+        await self.inner.wait(scope, after, seconds)
+
+    async def warnings(self) -> list[str]:
+        await self._reach()
+        return await self.inner.warnings()
+
+    async def sweep(self) -> Swept:
+        await self._reach()
+        return await self.inner.sweep()
+
+
+class _Tally:
+    """What a delivery has done so far, in messages; and how many entries."""
+
+    def __init__(self) -> None:
+        self.entries = self.delivered = self.expired = self.refused = self.dropped = 0
+
+
+class _Turn:
+    """A lock that is waited for by the driver, in threads and in tasks of any loop alike. A forked child begins anew."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def take(self) -> bool:
+        """Take it if it is free."""
+        if self._process != os.getpid():
+            self._lock, self._process = threading.Lock(), os.getpid()
+        return self._lock.acquire(blocking=False)
+
+    def give_back(self) -> None:
+        """Let others have it."""
+        self._lock.release()
+
+    async def __aenter__(self) -> None:
+        while not self.take():
+            await self._driver.sleep(0.005)
+
+    async def __aexit__(self, *_: object) -> None:
+        self.give_back()
+
+
+def _of_different_sessions(entries: list[Entry]) -> list[Entry]:
+    """The first entries, up to the second of one session: what may be sent at once without a change of order."""
+    seen: set[SessionKey] = set()
+    for n, entry in enumerate(entries):
+        if entry.session in seen:
+            return entries[:n]
+        seen.add(entry.session)
+    return entries
