@@ -40,7 +40,7 @@ def create_app(
     settings = settings or load_settings()
     own_memory, own_model = memory is None, model is None
     if memory is None:
-        memory = AsyncRecollect(settings.url, ttl=settings.ttl, sliding=settings.sliding)
+        memory = _memory(settings)
     if model is None:
         key = settings.llm_api_key
         model = from_settings(
@@ -54,13 +54,14 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await server.memory.open()
-        sweeping = asyncio.create_task(_sweep(server))
+        beside = [asyncio.create_task(work(server)) for work in (_sweep, _deliver)]
         try:
             yield
         finally:
             server.stopping.set()
-            sweeping.cancel()
-            await asyncio.wait([sweeping])
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
             await server.settle()
             if own_model and server.model is not None:
                 await server.model.close()
@@ -88,6 +89,15 @@ def create_app(
     return app
 
 
+def _memory(settings: Settings) -> AsyncRecollect:
+    buffer: dict[str, Any] = {}
+    if settings.on_unavailable == "buffer":
+        buffer = {"buffer_path": settings.buffer_path, "buffer_bytes": settings.buffer_bytes}
+    return AsyncRecollect(
+        settings.url, ttl=settings.ttl, sliding=settings.sliding, on_unavailable=settings.on_unavailable, **buffer
+    )
+
+
 class _App(FastAPI):
     """FastAPI, with this server's layers around all of its own.
 
@@ -105,6 +115,29 @@ class _App(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """The layers, the outermost first."""
         return Edge(Gate(Shortcut(super().build_middleware_stack(), self.routes), self._server), self._server)
+
+
+DELIVER_EVERY = 2.0
+"""Seconds between looks into the buffer: requests deliver what they need, and this what nobody asks for."""
+
+
+async def _deliver(server: Server) -> None:
+    """Deliver what the buffer keeps, soon after the store is back."""
+    if server.settings.on_unavailable != "buffer":
+        return
+    away = False
+    while True:
+        await asyncio.sleep(DELIVER_EVERY)
+        try:
+            done = await server.memory.deliver()
+        except RecollectError as error:
+            if not away:
+                server.log.warning("buffering: the store does not take messages", error=str(error))
+            away = True
+        else:
+            if any(done.to_dict().values()):
+                server.log.info("delivered", **done.to_dict())
+            away = False
 
 
 async def _sweep(server: Server) -> None:

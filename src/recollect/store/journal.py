@@ -198,12 +198,18 @@ class Journal:
             return removed
 
     def state(self) -> Buffered:
-        """What is kept. A file that is not there is not made."""
+        """What is kept. A file that is not there is not made; one that is not open is closed again."""
         with self._alone():
-            if self._connection is None and not Path(self.path).is_file():
+            was_open = self._connection is not None
+            if not was_open and not Path(self.path).is_file():
                 return Buffered(path=self.path)
             with self._reading() as connection:
-                return self._state(connection)
+                try:
+                    return self._state(connection)
+                finally:
+                    if not was_open:
+                        self._connection = None
+                        connection.close()
 
     def _state(self, connection: sqlite3.Connection) -> Buffered:
         ask = "SELECT coalesce(sum(messages), 0), min(appended_at) FROM recollect_buffer WHERE"
