@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from recollect import Message, Recollect, Unavailable
+from recollect.store import buffer, delivery
 from tests.buffer.away import AwayStore, say, texts
 
 Make = Callable[..., Recollect]
@@ -112,13 +113,12 @@ def test_every_read_delivers_first(memory: Recollect, store: AwayStore, read: st
 
 def test_a_later_append_goes_behind(memory: Recollect, store: AwayStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """While something of a session waits, nothing of it goes to the store itself, other sessions' does."""
-    from recollect.store import buffer
-
+    monkeypatch.setattr(buffer, "AT_ONCE", 2)
+    monkeypatch.setattr(delivery, "BATCH", 2)
     store.away = True
     for n in range(5):
         memory.session("s").append(say(str(n)))
     store.away = False
-    monkeypatch.setattr(buffer, "AT_ONCE", 2)
     assert memory.session("s").append(say("5")).buffered == 1
     assert memory.session("other").append(say("x")).written == 1
     assert memory.buffered().waiting == 2
@@ -138,15 +138,33 @@ def test_an_answer_that_was_lost_is_not_stored_twice(memory: Recollect, store: A
     assert [message.seq for message in memory.session("s").tail()] == [1, 2, 3]
 
 
-def test_delivery_is_in_the_order_of_the_appends(memory: Recollect, store: AwayStore) -> None:
+def test_delivery_is_in_order_and_in_few_commits(memory: Recollect, store: AwayStore) -> None:
+    """Appends of one session go together where they can; the order within each session is that of the appends."""
     memory.open()
     store.away = True
-    names = [f"{session}-{n}" for n in range(40) for session in "abc"]
-    for name in names:
-        memory.session(name[0]).append(say(name, id=name))
-    store.away = False
-    assert memory.deliver().delivered == 120
-    assert store.orders == names
+    for n in range(300):
+        session = "abc"[n % 3]
+        memory.session(session, user="ann").append([say(f"{session}{n}", id=f"{session}{n}")] * (1 + n % 2))
+    memory.session("a", user="bob").append(say("bob"))
+    memory.session("a", user="ann").append(say("last", id="last"))
+    store.away, store.tried = False, 0
+    done = memory.deliver()
+    assert (done.delivered, done.refused) == (451, 1)
+    assert store.tried < 40
+    for session in "abc":
+        found = [message.id for message in memory.session(session).tail(1000)]
+        mine = [f"{session}{n}" for n in range(300) if "abc"[n % 3] == session]
+        assert found == [*mine, *(["last"] if session == "a" else [])]
+
+
+def test_large_ones_go_alone(memory: Recollect, store: AwayStore) -> None:
+    store.away = True
+    for n in range(6):
+        memory.session("s").append(say("x" * 200_000, id=str(n)))
+    store.away, store.tried = False, 0
+    memory.deliver()
+    assert store.tried == 6
+    assert store.orders == list("012345")
 
 
 def test_one_file_for_many_tenants(memory: Recollect, store: AwayStore) -> None:

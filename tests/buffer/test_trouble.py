@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from recollect import AsyncRecollect, ConfigError, InvalidInput, Recollect, Unavailable
-from recollect.store import Partition, Result, buffer, journal
+from recollect.store import Partition, Result, buffer, delivery, journal
 from recollect.stores.memory import MemoryStore
 from tests.buffer.away import AwayStore, say, texts
 
@@ -267,7 +267,9 @@ def test_one_asks_and_the_others_do_not_wait(path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_cancelled_delivery_is_taken_up_again(path: Path) -> None:
+def test_a_cancelled_delivery_is_taken_up_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "PARCEL_ROWS", 1)
+
     class Slow(AwayStore):
         async def commit(self, partition: Partition, ops: Any) -> list[Result]:
             results = await super().commit(partition, ops)

@@ -3,8 +3,8 @@
 * An append that raises `Unavailable`, or that comes behind one of its session that is kept, goes into the journal. Its
   messages have their ids by then, so delivering is repeating: what an ambiguous time-out left in the store is not
   written again.
-* Entries are delivered in the order of the appends, by whichever call comes when the store is back: an append delivers
-  a few, a read all that it could show, `deliver` everything. No thread and no task runs beside the calls.
+* Entries are delivered by whichever call comes when the store is back: an append delivers some, a read all that it could
+  show, `deliver` everything. No thread and no task runs beside the calls.
 * A read never shows a log without what was appended to it through this buffer: it delivers first, or it is `Unavailable`.
 * What the store refuses for another reason is set aside. It blocks nothing, and is kept until somebody decides.
 """
@@ -15,12 +15,11 @@ import math
 import os
 import threading
 from collections.abc import Sequence
-from datetime import timedelta
 from functools import partial
 from time import monotonic
 from typing import Any
 
-from recollect.errors import ConfigError, RecollectError, Unavailable
+from recollect.errors import RecollectError, Unavailable
 from recollect.model import Buffered, Delivered, Swept
 from recollect.store.contract import (
     Append,
@@ -33,9 +32,9 @@ from recollect.store.contract import (
     Partition,
     Result,
     Row,
-    SessionDefaults,
     Store,
 )
+from recollect.store.delivery import Delivery, Tally
 from recollect.store.driver import Driver
 from recollect.store.entries import Entry, SessionKey
 from recollect.store.journal import Journal
@@ -44,12 +43,8 @@ from recollect.store.tables import PATHS, TABLES
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 """Seconds after a failed try in which appends go into the journal at once; doubled by each failure up to the second."""
-AT_ONCE = 100
+AT_ONCE = 200
 """Entries that one append delivers before its own."""
-BATCH = 50
-"""Entries sent together."""
-MOST_STUCK = 10
-"""Sessions whose entries fail with what no waiting heals, before a delivery is given up."""
 
 
 class BufferedStore(Layer):
@@ -79,6 +74,7 @@ class BufferedStore(Layer):
         self._driver = driver
         self._turn, self._opening = _Turn(driver), _Turn(driver)
         await driver.run(self._journal.open)
+        self._delivery = Delivery(self.inner, self._journal, driver, self._there)
         self._add = driver.batched(lambda entries: partial(self._journal.add, entries))
         try:
             await self._reach()
@@ -177,7 +173,7 @@ class BufferedStore(Layer):
 
     async def deliver(self, refused: str) -> Delivered:
         """Deliver everything; see `Recollect.deliver`."""
-        tally = _Tally()
+        tally = Tally()
         if refused == "drop":
             tally.dropped = await self._driver.run(self._journal.drop_refused)
         elif refused == "again":
@@ -210,126 +206,20 @@ class BufferedStore(Layer):
             raise Unavailable(f"{self._why}; appends wait in the buffer {self._journal.path}, and are delivered first")
         return True
 
-    async def _send(self, limit: int | None, *, session: SessionKey | None = None, tally: _Tally | None = None) -> None:
-        """Deliver so many entries at most, in the order of the appends; the caller has the turn.
-
-        Raises `Unavailable` at once if the store is away. What fails otherwise, and may not be the entry's fault, holds up its
-        session alone; it is raised at the end.
-        """
-        tally = _Tally() if tally is None else tally
-        stuck: dict[SessionKey, RecollectError] = {}
+    async def _send(self, limit: int | None, *, session: SessionKey | None = None, tally: Tally | None = None) -> None:
+        """Deliver so many entries at most, or more by less than a batch; the caller has the turn. Raises what `Delivery.send` does."""
         if self._failures:
             self._until = math.inf  # one try at a time: who comes meanwhile does not wait for its end
         try:
             await self._reach()
-            while limit is None or tally.entries < limit:
-                most = BATCH if limit is None else min(BATCH, limit - tally.entries)
-                head = partial(self._journal.head, most, session=session, without=frozenset(stuck))
-                if not (entries := await self._driver.run(head)) or len(stuck) >= MOST_STUCK:
-                    break
-                await self._send_group(_of_different_sessions(entries), tally, stuck)
+            await self._delivery.send(limit, session, Tally() if tally is None else tally)
         except Unavailable as error:
-            self._away(error)
+            if error.retryable:
+                self._away(error)
             raise
         finally:
             if self._until == math.inf:
                 self._until = -math.inf
-        self._there()
-        for obstacle in stuck.values():
-            raise obstacle
-
-    async def _send_group(self, entries: list[Entry], tally: _Tally, stuck: dict[SessionKey, RecollectError]) -> None:
-        sent: list[Entry] = []
-        commits: list[Commit] = []
-        for entry in entries:
-            prepared = await self._prepared(entry)
-            if isinstance(prepared, Append):
-                sent.append(entry)
-                commits.append(Commit(Partition(entry.scope, "session", entry.session_id), [prepared]))
-            else:
-                tally.expired += await self._driver.run(self._journal.settle, [entry.session], prepared)
-        done: list[int] = []
-        refused: list[tuple[int, Exception]] = []
-        away: Unavailable | None = None
-        for entry, outcome in zip(sent, await self._outcomes(commits), strict=True):
-            if outcome is None:
-                done.append(entry.number)
-            elif isinstance(outcome, Unavailable) and outcome.retryable:
-                away = outcome
-            elif isinstance(outcome, Unavailable | ConfigError) and not await self._is_its_fault(entry, outcome):
-                stuck[entry.session] = outcome
-            else:
-                refused.append((entry.number, outcome))
-                tally.refused += len(entry.rows)
-        tally.entries += len(entries)
-        if done or refused:
-            sessions = [entry.session for entry in sent]
-            tally.delivered += await self._driver.run(self._journal.settle, sessions, done, refused)
-            self._there()
-        if away is not None:
-            raise away
-
-    async def _outcomes(self, commits: list[Commit]) -> list[Exception | None]:
-        """None for each that was committed, else its error."""
-        if len(commits) > 1:
-            try:
-                many = await self.inner.commit_many(commits)
-            except Unavailable:
-                raise
-            except Exception:  # of one of them, who knows which: one by one, so that it fails alone
-                many = None
-            if many is not None:
-                return [outcome if isinstance(outcome, RecollectError) else None for outcome in many]
-        outcomes: list[Exception | None] = []
-        for partition, ops in commits:
-            try:
-                await self.inner.commit(partition, ops)
-            except Exception as error:
-                outcomes.append(error)
-                if isinstance(error, Unavailable) and error.retryable:
-                    return outcomes + [error] * (len(commits) - len(outcomes))
-            else:
-                outcomes.append(None)
-        return outcomes
-
-    async def _is_its_fault(self, entry: Entry, error: RecollectError) -> bool:
-        """Whether it is the entry that the store cannot take, rather than anything now: it answers to a read."""
-        if isinstance(error, Unavailable):
-            return False
-        try:
-            await self.inner.get("sessions", entry.session)
-        except RecollectError:
-            return False
-        return True
-
-    async def _prepared(self, entry: Entry) -> Append | list[int]:
-        """What to commit for an entry; the numbers of those that have expired meanwhile, if it is one of them.
-
-        Lifetimes count from the append. Where the session is not in the store, the entries that would have lived in one
-        session together go when it would have gone.
-        """
-        now = self._driver.now()
-        alive = [i for i, row in enumerate(entry.rows) if row.expires_at is None or row.expires_at > now]
-        if not alive:
-            return [entry.number]
-        ttl = entry.ttl
-        if ttl is not None and await self.inner.get("sessions", entry.session) is None:
-            span = timedelta(seconds=ttl)
-            end, together = entry.at + span, []
-            for number, at in await self._driver.run(self._journal.lifetimes, entry.session, entry.number):
-                if at >= end:
-                    break
-                together.append(number)
-                end = at + span if entry.sliding else end
-            if end <= now:
-                return together
-            if not entry.sliding:
-                ttl = min(ttl, (end - now).total_seconds())
-        return Append(
-            rows=[entry.rows[i] for i in alive],
-            terms=[entry.terms[i] for i in alive],
-            session=SessionDefaults(user_id=entry.user_id, ttl=ttl, sliding=entry.sliding),
-        )
 
     # -- everything else -----------------------------------------------------------------------------------------------
 
@@ -368,13 +258,6 @@ class BufferedStore(Layer):
         return await self.inner.sweep()
 
 
-class _Tally:
-    """What a delivery has done so far, in messages; and how many entries."""
-
-    def __init__(self) -> None:
-        self.entries = self.delivered = self.expired = self.refused = self.dropped = 0
-
-
 class _Turn:
     """A lock that is waited for by the driver, in threads and in tasks of any loop alike. A forked child begins anew."""
 
@@ -399,13 +282,3 @@ class _Turn:
 
     async def __aexit__(self, *_: object) -> None:
         self.give_back()
-
-
-def _of_different_sessions(entries: list[Entry]) -> list[Entry]:
-    """The first entries, up to the second of one session: what may be sent at once without a change of order."""
-    seen: set[SessionKey] = set()
-    for n, entry in enumerate(entries):
-        if entry.session in seen:
-            return entries[:n]
-        seen.add(entry.session)
-    return entries

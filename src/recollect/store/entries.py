@@ -25,7 +25,8 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     Parameters
     ----------
-    number: its place in the journal; 0 before it has one. at: the instant of the append.
+    number, size: its place in the journal, and the bytes it takes there; 0 before it is there.
+    at: the instant of the append.
     user_id, ttl, sliding: what a new session starts with.
     """
 
@@ -38,6 +39,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     rows: Sequence[Message]
     terms: Sequence[str]
     number: int = 0
+    size: int = 0
 
     @property
     def session(self) -> SessionKey:
@@ -69,6 +71,7 @@ def decode(row: Sequence[Any]) -> Entry:
             rows=[_message(one) for one in fields["rows"]],
             terms=fields["terms"],
             number=number,
+            size=len(body),
         )
     except (msgspec.DecodeError, LookupError, TypeError, ValueError) as error:
         raise CorruptRecord(f"entry {number} of the buffer does not decode: {error}") from error

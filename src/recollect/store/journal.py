@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -133,7 +134,7 @@ class Journal:
                 self.waiting -= set(self.waiting) if session is None else {session}
         return found
 
-    def lifetimes(self, session: SessionKey, first: int) -> list[tuple[int, Any]]:
+    def instants(self, session: SessionKey, first: int) -> list[tuple[int, datetime]]:
         """Number and instant of a session's entries that wait, from one on."""
         with self._alone(), self._reading() as connection:
             rows = connection.execute(
