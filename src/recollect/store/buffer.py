@@ -60,7 +60,7 @@ class BufferedStore(Layer):
         super().__init__(inner)
         self._journal = Journal(path, inner.url, limit)
         self._reached = False
-        self._failures = 0
+        self._failures = self._all_failures = 0
         self._until = -math.inf
         self._why = ""
 
@@ -100,6 +100,7 @@ class BufferedStore(Layer):
     def _away(self, error: Unavailable) -> None:
         self._until = monotonic() + min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE)
         self._failures = min(self._failures + 1, 20)
+        self._all_failures += 1
         self._why = str(error)
 
     # -- appends -------------------------------------------------------------------------------------------------------
@@ -194,17 +195,16 @@ class BufferedStore(Layer):
         """Deliver what waits of a session, or everything; raises what stands in the way."""
         if not self._waits(session):
             return
+        failures = self._all_failures
         async with self._turn:
+            if self._all_failures != failures:  # of who had the turn before: no need to wait for the same again
+                raise Unavailable(f"{self._why}; appends wait in the buffer {self._journal.path}")
             if self._waits(session):
                 await self._send(None, session=session)
 
     def _waits(self, session: SessionKey | None) -> bool:
         waiting = self._journal.waiting
-        if not (waiting if session is None else session in waiting):
-            return False
-        if monotonic() < self._until:
-            raise Unavailable(f"{self._why}; appends wait in the buffer {self._journal.path}, and are delivered first")
-        return True
+        return bool(waiting) if session is None else session in waiting
 
     async def _send(self, limit: int | None, *, session: SessionKey | None = None, tally: Tally | None = None) -> None:
         """Deliver so many entries at most, or more by less than a batch; the caller has the turn. Raises what `Delivery.send` does."""
