@@ -94,6 +94,11 @@ class _Writer:
         with self.process.stderr as err:
             self.said = err.read()
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether something of it was acknowledged."""
+        return any(not line.startswith("T") for line in self.lines[:20])
+
     def kill(self) -> list[str]:
         """Kill it; what is wrong if it had ended by itself."""
         ended = self.process.poll()
@@ -204,8 +209,8 @@ class _Run:
         next_crash = time.monotonic() + seconds / 4
         while (now := time.monotonic()) < end or (now < end + 60 and not self._is_enough(least)):
             time.sleep(dice.uniform(0.1, 0.5))
-            # Most are killed at work, a few while they begin.
-            at_work = [n for n, writer in enumerate(self._running) if writer.lines or dice.random() < 0.1]
+            # Most are killed at work, a few while they begin (on a busy machine that takes seconds).
+            at_work = [n for n, writer in enumerate(self._running) if writer.is_at_work or dice.random() < 0.03]
             if not at_work:
                 continue
             victim = dice.choice(at_work)

@@ -17,9 +17,9 @@ def test_nothing_is_lost_doubled_or_out_of_order(name: str, how: How) -> None:
     if (name, how) == ("sqlite", "cut"):
         return  # there is no connection
     with TARGETS[name]() as target:
-        outcome = torture(target, seconds=6, least=100, how=how, writers=6, sessions=3)
+        outcome = torture(target, seconds=6, least=60, how=how, writers=6, sessions=3)
     assert outcome.wrong == []
-    assert outcome.acknowledged + outcome.kept > 50
+    assert outcome.acknowledged + outcome.kept > 20
     assert outcome.writers_killed > 5
     assert outcome.server_killed > 0 or target.kill is None
     assert outcome.cuts > 0 or how == "kill" or target.port is None
