@@ -8,7 +8,8 @@ from os import PathLike
 from types import TracebackType
 from typing import Self, TypeVar
 
-from recollect.client import DEFAULT_SCOPE, AsyncRecollect, OnUnavailable, RefusedRule
+from recollect.client import DEFAULT_SCOPE, AsyncRecollect, RefusedRule
+from recollect.connect import OnUnavailable, buffered
 from recollect.core.context import Context
 from recollect.core.messages import MessageLike
 from recollect.core.records import UNSET, Unset
@@ -80,8 +81,8 @@ class Recollect:
         buffer_bytes: int | None = None,
     ) -> None:
         self._twin = object.__new__(AsyncRecollect)
-        self._twin._setup(store, scope, count_tokens, ttl, sliding, BlockingDriver(clock))
-        self._twin._set_buffer(on_unavailable, buffer_path, buffer_bytes)
+        found = buffered(store, on_unavailable, buffer_path, buffer_bytes)
+        self._twin._setup(found, scope, count_tokens, ttl, sliding, BlockingDriver(clock))
 
     @property
     @_as(AsyncRecollect.store.fget)  # type: ignore[attr-defined]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
-from os import PathLike, fspath
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
-from recollect.connect import connect
+from recollect.connect import OnUnavailable, buffered
 from recollect.core.base import Base
 from recollect.core.checks import check_clock, check_count, check_flag, check_id, check_ttl, refuse
 from recollect.core.feed import follow
@@ -45,13 +45,8 @@ from recollect.user import AsyncUserHandle
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Lock
 
-    from recollect.store.buffer import BufferedStore
-
 DEFAULT_SCOPE = "default"
-BUFFER_FILE = "recollect-buffer.db"
-BUFFER_BYTES = 256 * 1024 * 1024
 
-OnUnavailable = Literal["raise", "buffer"]
 RefusedRule = Literal["keep", "again", "drop"]
 
 
@@ -91,12 +86,12 @@ class AsyncRecollect:
     ) -> None:
         from recollect.store.threads import AsyncDriver
 
-        self._setup(store, scope, count_tokens, ttl, sliding, AsyncDriver(clock))
-        self._set_buffer(on_unavailable, buffer_path, buffer_bytes)
+        found = buffered(store, on_unavailable, buffer_path, buffer_bytes)
+        self._setup(found, scope, count_tokens, ttl, sliding, AsyncDriver(clock))
 
     def _setup(
         self,
-        store: str | Store | None,
+        store: Store,
         scope: str,
         count_tokens: TokenCounter | None,
         ttl: float | None,
@@ -104,7 +99,7 @@ class AsyncRecollect:
         driver: Driver,
     ) -> None:
         check_clock(driver.now)
-        self._store = store if isinstance(store, Store) else connect(store)
+        self._store = store
         self._driver = driver
         self._defaults = SessionDefaults(ttl=check_ttl(ttl), sliding=check_flag(sliding, "sliding"))
         self._base = Base(self._store, driver, scope=check_id(scope, "scope"), count=count_tokens)
@@ -112,25 +107,6 @@ class AsyncRecollect:
         self._opened = False
         self._parent: AsyncRecollect | None = None
         self._opening: tuple[AbstractEventLoop, Lock] | None = None
-        self._buffer: BufferedStore | None = None
-
-    def _set_buffer(self, on_unavailable: OnUnavailable, path: str | PathLike[str] | None, limit: int | None) -> None:
-        """Put a buffer above the store, if that is what is wanted."""
-        if on_unavailable not in ("raise", "buffer"):
-            raise InvalidInput(f"on_unavailable is raise or buffer, not {on_unavailable!r}", field="on_unavailable")
-        if on_unavailable == "raise":
-            for name, value in (("buffer_path", path), ("buffer_bytes", limit)):
-                if value is not None:
-                    raise InvalidInput(f'{name} goes with on_unavailable="buffer"', field=name)
-            return
-        if limit is not None:
-            check_count(limit, "buffer_bytes", most=None)
-        if path is not None and not (isinstance(path, str | PathLike) and fspath(path)):
-            raise InvalidInput("buffer_path is the path of a file", field="buffer_path")
-        from recollect.store.buffer import BufferedStore
-
-        file = BUFFER_FILE if path is None else fspath(path)
-        self._store = self._base.store = self._buffer = BufferedStore(self._store, file, limit or BUFFER_BYTES)
 
     @property
     def store(self) -> Store:
@@ -146,7 +122,6 @@ class AsyncRecollect:
         """The same store seen by another tenant; it is opened and closed by this client."""
         twin = object.__new__(type(self))
         twin._store, twin._driver, twin._defaults = self._store, self._driver, self._defaults
-        twin._buffer = self._buffer
         twin._base = Base(self._store, self._driver, scope=check_id(scope, "scope"), count=self._base.given_count)
         twin._state, twin._parent, twin._opening = "child", self, None
         return twin
@@ -311,7 +286,7 @@ class AsyncRecollect:
 
         Asks the buffer and not the store. All zero with ``on_unavailable="raise"``.
         """
-        return Buffered() if self._buffer is None else await self._driver.run(self._buffer.state)
+        return await self._store.buffered(self._driver)
 
     async def deliver(self, *, refused: RefusedRule = "keep") -> Delivered:
         """Deliver everything that the buffer keeps for this store, in the order of the appends.
@@ -325,8 +300,7 @@ class AsyncRecollect:
         """
         if refused not in ("keep", "again", "drop"):
             raise InvalidInput(f"refused is keep, again or drop, not {refused!r}", field="refused")
-        await self._ready()
-        return Delivered() if self._buffer is None else await self._buffer.deliver(refused)
+        return await (await self._ready()).store.deliver(refused)
 
     async def sweep(self) -> Swept:
         """Remove what has expired (it is never read anyway), old entries of the feed, and deleted remains on disk."""

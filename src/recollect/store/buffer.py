@@ -17,7 +17,7 @@ import threading
 from collections.abc import Sequence
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 from recollect.errors import RecollectError, Unavailable
 from recollect.model import Buffered, Delivered, Swept
@@ -172,7 +172,7 @@ class BufferedStore(Layer):
 
     # -- delivery ------------------------------------------------------------------------------------------------------
 
-    async def deliver(self, refused: str) -> Delivered:
+    async def deliver(self, refused: Literal["keep", "again", "drop"]) -> Delivered:
         """Deliver everything; see `Recollect.deliver`."""
         tally = Tally()
         if refused == "drop":
@@ -183,9 +183,8 @@ class BufferedStore(Layer):
             await self._send(None, tally=tally)
         return Delivered(delivered=tally.delivered, expired=tally.expired, refused=tally.refused, dropped=tally.dropped)
 
-    def state(self) -> Buffered:
-        """What is kept. It blocks; nothing need be open for it."""
-        return self._journal.state()
+    async def buffered(self, driver: Driver) -> Buffered:
+        return await driver.run(self._journal.state)
 
     async def _catch_up_with(self, partition: Partition) -> None:
         if partition.kind == "session":

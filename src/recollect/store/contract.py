@@ -29,7 +29,7 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple
 from msgspec import Struct
 
 from recollect.errors import ConfigError, LimitExceeded, RecollectError, Unsupported
-from recollect.model import Change, Message, Preferences, Session, Summary, Swept
+from recollect.model import Buffered, Change, Delivered, Message, Preferences, Session, Summary, Swept
 from recollect.store.driver import Driver
 
 Row = Session | Message | Summary | Preferences
@@ -81,7 +81,7 @@ class Append(Struct, frozen=True, kw_only=True):
     rows: messages with their id, created_at and tokens; session_id and seq are set by the store.
     terms: for each row the terms by which `search` finds it, separated by single spaces; empty for none.
     session: what a new session starts with.
-    buffer: whether a buffer above the store may keep it while the store is away; no concern of the store.
+    buffer: whether a buffer above the store may keep it for later while the store is away; no concern of the store.
 
     Its result is `Appended`.
     """
@@ -89,7 +89,7 @@ class Append(Struct, frozen=True, kw_only=True):
     rows: Sequence[Message]
     terms: Sequence[str]
     session: SessionDefaults = SessionDefaults()
-    buffer: bool = True
+    buffer: bool = False
 
 
 class Put(Struct, frozen=True, kw_only=True):
@@ -340,6 +340,14 @@ class Store(ABC):
         """
         known = ", ".join(self.templates)
         raise Unsupported(f"{self.kind} has no template {form!r}: {known or 'it needs nothing made'}")
+
+    async def buffered(self, driver: Driver) -> Buffered:
+        """What is kept for later, also before the store is open. A store keeps nothing; a buffer above it does."""
+        return Buffered()
+
+    async def deliver(self, refused: Literal["keep", "again", "drop"]) -> Delivered:
+        """Deliver what is kept for later; see `recollect.AsyncRecollect.deliver`. Of a store there is nothing."""
+        return Delivered()
 
     async def warnings(self) -> list[str]:
         """What in the backend's set-up endangers what was promised, each a sentence with what to do about it.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from recollect.errors import RecollectError
-from recollect.model import Change, Swept
+from recollect.model import Buffered, Change, Delivered, Swept
 from recollect.store.contract import Capabilities, Commit, Key, Op, Partition, Result, Row, Store
 from recollect.store.driver import Driver
 
@@ -81,6 +81,12 @@ class Layer(Store):
 
     def template(self, form: str) -> str:
         return self.inner.template(form)
+
+    async def buffered(self, driver: Driver) -> Buffered:
+        return await self.inner.buffered(driver)
+
+    async def deliver(self, refused: Literal["keep", "again", "drop"]) -> Delivered:
+        return await self.inner.deliver(refused)
 
     async def warnings(self) -> list[str]:
         return await self.inner.warnings()
