@@ -242,10 +242,12 @@ def test_one_asks_and_the_others_do_not_wait(path: Path) -> None:
 
     class Hangs(AwayStore):
         answer: asyncio.Event | None = None
+        asked: asyncio.Event
 
         async def commit(self, partition: Partition, ops: Any) -> list[Result]:
             if self.answer is not None:
                 self.tried += 1
+                self.asked.set()
                 await self.answer.wait()
                 raise Unavailable("no answer")
             return await super().commit(partition, ops)
@@ -256,9 +258,9 @@ def test_one_asks_and_the_others_do_not_wait(path: Path) -> None:
             store.away = True
             await memory.session("s").append(say("0"))
             store.away, store.answer, store.tried = False, asyncio.Event(), 0
+            store.asked = asyncio.Event()
             prober = asyncio.ensure_future(memory.session("s").append(say("1")))
-            while not store.tried:
-                await asyncio.sleep(0.001)
+            await store.asked.wait()
             kept = await asyncio.gather(*(memory.session(f"o{n}").append(say("x")) for n in range(50)))
             assert {one.buffered for one in kept} == {1}
             reads = [asyncio.ensure_future(memory.session("s").tail()) for _ in range(20)]

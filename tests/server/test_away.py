@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 import time
@@ -216,6 +217,7 @@ def test_a_store_that_hangs(make: Make, backend: Backend) -> None:
     with make(ON_UNAVAILABLE="buffer") as server, httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
         assert post(client, "0").status_code == 201
         process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
         try:
             assert post(client, "1").status_code == 202
             problem(client.get("/readyz"), 503, "store-unavailable")
