@@ -20,7 +20,7 @@ from time import monotonic
 from typing import Any, Literal
 
 from recollect.errors import RecollectError, Unavailable
-from recollect.model import Buffered, Delivered, Swept
+from recollect.model import Buffered, Delivered
 from recollect.store.contract import (
     Append,
     Appended,
@@ -77,7 +77,7 @@ class BufferedStore(Layer):
         self._delivery = Delivery(self.inner, self._journal, driver, self._there)
         self._add = driver.batched(lambda entries: partial(self._journal.add, entries))
         try:
-            await self._reach()
+            await self.reach()
         except Unavailable as error:
             self._away(error)
 
@@ -87,7 +87,8 @@ class BufferedStore(Layer):
             await self.inner.close()
         await self._driver.run(self._journal.close)
 
-    async def _reach(self) -> None:
+    async def reach(self) -> None:
+        """Open the store below, if that could not be done yet."""
         if not self._reached:
             async with self._opening:
                 if not self._reached:
@@ -109,16 +110,14 @@ class BufferedStore(Layer):
         append = ops[0] if len(ops) == 1 else None
         if not isinstance(append, Append) or not append.buffer:
             await self._catch_up_with(partition)
-            await self._reach()
-            results = await self.inner.commit(partition, ops)
+            results = await super().commit(partition, ops)
             if any(isinstance(op, Delete) and op.table is None for op in ops):
                 await self._forget_refused(partition)
             return results
         if not await self._may_pass((partition.scope, partition.id)):
             return [await self._keep(partition, append, self._why)]
         try:
-            await self._reach()
-            results = await self.inner.commit(partition, ops)
+            results = await super().commit(partition, ops)
         except Unavailable as error:
             self._away(error)
             return [await self._keep(partition, append, str(error))]
@@ -129,8 +128,7 @@ class BufferedStore(Layer):
         """Not kept when the store is away: who sends many at once has them still."""
         for partition in {commit.partition for commit in commits}:
             await self._catch_up_with(partition)
-        await self._reach()
-        return await self.inner.commit_many(commits)
+        return await super().commit_many(commits)
 
     async def _may_pass(self, session: SessionKey) -> bool:
         """Whether an append may go to the store itself; on the way some of what waits is delivered."""
@@ -210,7 +208,7 @@ class BufferedStore(Layer):
         if self._failures:
             self._until = math.inf  # one try at a time: who comes meanwhile does not wait for its end
         try:
-            await self._reach()
+            await self.reach()
             await self._delivery.send(limit, session, Tally() if tally is None else tally)
         except Unavailable as error:
             if error.retryable:
@@ -220,41 +218,22 @@ class BufferedStore(Layer):
             if self._until == math.inf:
                 self._until = -math.inf
 
-    # -- everything else -----------------------------------------------------------------------------------------------
+    # -- reads --------------------------------------------------------------------------------------------------------
 
     async def get(self, table: str, key: Key) -> Row | None:
         if TABLES[table].partition == "session":
             await self._catch_up((key[0], key[1]))
-        await self._reach()
-        return await self.inner.get(table, key)
+        return await super().get(table, key)
 
     async def query(self, path: str, hash: Key, **bounds: Any) -> Sequence[Any]:
         declared = PATHS[path]
         if TABLES[declared.table].partition == "session":
             await self._catch_up(None if declared.crosses else (hash[0], hash[1]))
-        await self._reach()
-        return await self.inner.query(path, hash, **bounds)
+        return await super().query(path, hash, **bounds)
 
     async def search(self, scope: str, *, filter: Filter = Filter(), **question: Any) -> Any:
         await self._catch_up(None if filter.session_id is None else (scope, filter.session_id))
-        await self._reach()
-        return await self.inner.search(scope, filter=filter, **question)
-
-    async def changes(self, scope: str, *, after: str | None = None, limit: int) -> Any:
-        await self._reach()
-        return await self.inner.changes(scope, after=after, limit=limit)
-
-    async def wait(self, scope: str, after: str | None, seconds: float) -> None:
-        await self._reach()
-        await self.inner.wait(scope, after, seconds)
-
-    async def warnings(self) -> list[str]:
-        await self._reach()
-        return await self.inner.warnings()
-
-    async def sweep(self) -> Swept:
-        await self._reach()
-        return await self.inner.sweep()
+        return await super().search(scope, filter=filter, **question)
 
 
 class _Turn:

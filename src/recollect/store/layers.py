@@ -12,7 +12,7 @@ from recollect.store.driver import Driver
 
 
 class Layer(Store):
-    """Hands every verb to the store below. A layer is a subclass that does something before or behind.
+    """Hands every call to the store below. A layer is a subclass that does something before or behind.
 
     Parameters
     ----------
@@ -52,25 +52,35 @@ class Layer(Store):
     async def close(self) -> None:
         await self.inner.close()
 
+    async def reach(self) -> None:
+        """Called before an open store below is asked for anything, for layers that open it late."""
+
     async def commit(self, partition: Partition, ops: Sequence[Op]) -> list[Result]:
+        await self.reach()
         return await self.inner.commit(partition, ops)
 
     async def commit_many(self, commits: Sequence[Commit]) -> list[list[Result] | RecollectError]:
+        await self.reach()
         return await self.inner.commit_many(commits)
 
     async def get(self, table: str, key: Key) -> Row | None:
+        await self.reach()
         return await self.inner.get(table, key)
 
     async def query(self, path: str, hash: Key, **bounds: Any) -> Sequence[Any]:
+        await self.reach()
         return await self.inner.query(path, hash, **bounds)
 
     async def search(self, scope: str, **question: Any) -> Any:
+        await self.reach()
         return await self.inner.search(scope, **question)
 
     async def changes(self, scope: str, *, after: str | None = None, limit: int) -> list[Change]:
+        await self.reach()
         return await self.inner.changes(scope, after=after, limit=limit)
 
     async def wait(self, scope: str, after: str | None, seconds: float) -> None:
+        await self.reach()
         await self.inner.wait(scope, after, seconds)
 
     async def create_tables(self, driver: Driver) -> list[str]:
@@ -89,7 +99,9 @@ class Layer(Store):
         return await self.inner.deliver(refused)
 
     async def warnings(self) -> list[str]:
+        await self.reach()
         return await self.inner.warnings()
 
     async def sweep(self) -> Swept:
+        await self.reach()
         return await self.inner.sweep()
