@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from os import PathLike
 from types import TracebackType
 from typing import Self, TypeVar
 
-from recollect.client import DEFAULT_SCOPE, AsyncRecollect
+from recollect.client import DEFAULT_SCOPE, AsyncRecollect, RefusedRule
+from recollect.connect import OnUnavailable, buffered
 from recollect.core.context import Context
 from recollect.core.documents import CHUNK_TOKENS
 from recollect.core.memories import Unique
@@ -22,7 +24,9 @@ from recollect.core.transfer import ImportReport, OnError, Progress
 from recollect.core.window import SystemRule
 from recollect.model import (
     JSON,
+    Buffered,
     Change,
+    Delivered,
     Document,
     Hit,
     Memory,
@@ -84,9 +88,13 @@ class Recollect:
         summarizer: Summarizer | None = None,
         clock: Clock = utc_now,
         embedder: Embedder | None = None,
+        on_unavailable: OnUnavailable = "raise",
+        buffer_path: str | PathLike[str] | None = None,
+        buffer_bytes: int | None = None,
     ) -> None:
         self._twin = object.__new__(AsyncRecollect)
-        self._twin._setup(store, scope, count_tokens, ttl, sliding, summarizer, BlockingDriver(clock), embedder)
+        found = buffered(store, on_unavailable, buffer_path, buffer_bytes)
+        self._twin._setup(found, scope, count_tokens, ttl, sliding, summarizer, BlockingDriver(clock), embedder)
 
     @property
     @_as(AsyncRecollect.store.fget)  # type: ignore[attr-defined]
@@ -188,6 +196,14 @@ class Recollect:
     def follow(self, after: str | None = None) -> Iterator[Change]:
         return _iterate(self._twin.follow(after))
 
+    @_as(AsyncRecollect.buffered)
+    def buffered(self) -> Buffered:
+        return drive(self._twin.buffered())
+
+    @_as(AsyncRecollect.deliver)
+    def deliver(self, *, refused: RefusedRule = "keep") -> Delivered:
+        return drive(self._twin.deliver(refused=refused))
+
     @_as(AsyncRecollect.sweep)
     def sweep(self) -> Swept:
         return drive(self._twin.sweep())
@@ -243,8 +259,10 @@ class SessionHandle:
         return self._twin.user_id
 
     @_as(AsyncSessionHandle.append)
-    def append(self, messages: MessageLike | Iterable[MessageLike], *, ttl: float | None = None) -> Appended:
-        return drive(self._twin.append(messages, ttl=ttl))
+    def append(
+        self, messages: MessageLike | Iterable[MessageLike], *, ttl: float | None = None, buffer: bool = True
+    ) -> Appended:
+        return drive(self._twin.append(messages, ttl=ttl, buffer=buffer))
 
     @_as(AsyncSessionHandle.tail)
     def tail(self, count: int = 20) -> list[Message]:

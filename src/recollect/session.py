@@ -115,16 +115,22 @@ class AsyncSessionHandle:
             raise self._foreign()
         return header
 
-    async def append(self, messages: MessageLike | Iterable[MessageLike], *, ttl: float | None = None) -> Appended:
+    async def append(
+        self, messages: MessageLike | Iterable[MessageLike], *, ttl: float | None = None, buffer: bool = True
+    ) -> Appended:
         """Append one message or many, in one commit.
 
         Parameters
         ----------
         messages: a `Message`, a provider's message dict, or several of them.
         ttl: seconds after which these messages are gone; None for as long as the session lives.
+        buffer: False raises `Unavailable` also where the client's ``on_unavailable`` is ``buffer``.
 
         Returns the stored messages with their ``seq``, in the order given; ``.written`` of them are new. A message
-        whose id is in the session already is not written again: the stored one is returned.
+        whose id is in the session already is not written again: the stored one is returned. Where the client buffers
+        and the store is away, ``.buffered`` of them are kept for it: they come back with their ids and ``seq`` 0, for
+        only the store gives numbers. Such an append is not checked against the store: what it refuses later is in
+        `AsyncRecollect.buffered`.
         Raises `InvalidInput` (nothing is written), `Conflict` if the session is another user's, `LimitExceeded`.
         """
         base = await self._memory._ready()
@@ -133,7 +139,8 @@ class AsyncSessionHandle:
         if not rows:
             return Appended()
         terms = [base.terms(row) for row in rows]
-        (result,) = await base.store.commit(self._partition, (Append(rows=rows, terms=terms, session=self._defaults),))
+        append = Append(rows=rows, terms=terms, session=self._defaults, buffer=check_flag(buffer, "buffer"))
+        (result,) = await base.store.commit(self._partition, (append,))
         assert isinstance(result, Appended)
         return result
 

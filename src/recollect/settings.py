@@ -90,6 +90,16 @@ class Settings(BaseSettings):
     sweep_every: float = Field(
         default=3600.0, ge=0, description="Seconds between removals of what has expired; 0 is never."
     )
+    on_unavailable: Literal["raise", "buffer"] = Field(
+        default="raise",
+        description="buffer: messages that the store cannot take now are kept in a file and delivered when it is back.",
+    )
+    buffer_path: str | None = Field(
+        default=None, min_length=1, description="The buffer's file; recollect-buffer.db when not set."
+    )
+    buffer_bytes: int | None = Field(
+        default=None, ge=1, description="The most that the buffer keeps; 256 MiB when not set."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="What is logged.")
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto", description="auto: console at a terminal, else JSON."
@@ -100,7 +110,7 @@ class Settings(BaseSettings):
     def _read_keys(cls, given: object) -> tuple[ApiKey, ...]:
         return _keys(given)
 
-    @field_validator("log_level", "log_format", "summarizer", mode="before")
+    @field_validator("log_level", "log_format", "summarizer", "on_unavailable", mode="before")
     @classmethod
     def _lower(cls, given: object) -> object:
         return given.lower() if isinstance(given, str) else given

@@ -38,6 +38,12 @@ OPTIONS = {
     "max_concurrent_requests": ("N", "More than these are told to come back."),
     "shutdown_grace": ("S", "Seconds: how long streams in flight get at the end."),
     "sweep_every": ("S", "Seconds between removals of what has expired; 0 is never."),
+    "on_unavailable": (
+        "WHAT",
+        "raise, or buffer: messages that the store cannot take now are kept in a file and delivered when it is back.",
+    ),
+    "buffer_path": ("FILE", "The buffer's file (recollect-buffer.db)."),
+    "buffer_bytes": ("N", "The most that the buffer keeps (256 MiB)."),
     "log_level": ("LEVEL", "debug, info, warning or error."),
     "log_format": ("FORMAT", "console, json, or auto: console at a terminal, else JSON."),
 }

@@ -1,16 +1,19 @@
-"""``forget``, ``sweep``, ``version``: looking after a memory."""
+"""``forget``, ``sweep``, ``deliver``, ``version``: looking after a memory."""
 
 from __future__ import annotations
 
 import platform
 import sys
+from contextlib import closing
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from recollect import __version__
+from recollect import Recollect, __version__
 from recollect.cli.command import command
+from recollect.cli.config import setting
 from recollect.cli.shell import Shell
 from recollect.cli.text import count, one_line
 
@@ -19,6 +22,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     command(app)(forget)
     command(app)(sweep)
+    command(app, without=("scope",))(deliver)
     command(app, without=("url", "scope"))(version)
 
 
@@ -62,6 +66,45 @@ def sweep(shell: Shell) -> None:
         shell.say(_counts(swept))
     else:
         shell.line("Nothing had expired.")
+
+
+def deliver(
+    shell: Shell,
+    buffer: Annotated[
+        str | None,
+        typer.Option(
+            "--buffer", envvar="RECOLLECT_BUFFER_PATH", metavar="FILE", help="The file (recollect-buffer.db)."
+        ),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Try what the store refused once more.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Remove what the store refused, for good.")] = False,
+) -> None:
+    """Deliver what a buffer keeps for the store.
+
+    A program with on_unavailable="buffer" does so by itself; this is for when it does not run any more. What the store
+    refuses stays in the file, and is listed.
+    """
+    if again and drop:
+        shell.wrong_usage("--again and --drop: one of them")
+    file = buffer or setting("buffer_path")
+    with closing(Recollect(shell.store(), on_unavailable="buffer", buffer_path=file)) as memory:
+        if not Path(memory.buffered().path or "").is_file():
+            shell.fail(f"there is no buffer {memory.buffered().path}")
+        with shell.working("Delivering …"):
+            done = memory.deliver(refused="again" if again else "drop" if drop else "keep").to_dict()
+        left = memory.buffered()
+    if shell.json:
+        shell.emit({**done, "left": left.to_dict()})
+        return
+    if any(done.values()):
+        shell.say(_counts(done))
+    else:
+        shell.line("Nothing waited.")
+    for one in left.refusals:
+        ids = ", ".join(one.ids)
+        shell.warn(one_line(f"refused: session {one.session_id}, {ids}: {one.reason}"))
+    if left.elsewhere:
+        shell.warn(f"{count(left.elsewhere, 'message')} are for another store")
 
 
 def _counts(counts: dict[str, int]) -> Table:

@@ -117,7 +117,7 @@ class ChatTurns:
         if message_id is not None:
             given["id"] = message_id
         async with self._one_at_a_time(session.id, message_id):
-            appended = await session.append(given)
+            appended = await session.append(given, buffer=False)
             asked = appended[0]
             if asked.content != message or asked.role != "user":
                 raise Conflict(f"message id {message_id!r} already stands for another message in this session")

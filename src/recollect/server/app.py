@@ -48,27 +48,22 @@ def create_app(
             timeout=settings.llm_timeout,
         )
     if memory is None:
-        memory = AsyncRecollect(
-            settings.url,
-            ttl=settings.ttl,
-            sliding=settings.sliding,
-            summarizer=_summarizer(settings, model),
-            embedder=embedder_of(settings),
-        )
+        memory = _memory(settings, model)
     server = Server(settings, memory, model, Metrics(), make_logger(settings))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await server.memory.open()
         server.summaries.start()
-        sweeping = asyncio.create_task(_sweep(server))
+        beside = [asyncio.create_task(work(server)) for work in (_sweep, _deliver)]
         try:
             yield
         finally:
             server.stopping.set()
             await server.summaries.stop()
-            sweeping.cancel()
-            await asyncio.wait([sweeping])
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
             await server.settle()
             if own_model and server.model is not None:
                 await server.model.close()
@@ -100,6 +95,21 @@ def create_app(
     return app
 
 
+def _memory(settings: Settings, model: ChatModel | None) -> AsyncRecollect:
+    buffer: dict[str, Any] = {}
+    if settings.on_unavailable == "buffer":
+        buffer = {"buffer_path": settings.buffer_path, "buffer_bytes": settings.buffer_bytes}
+    return AsyncRecollect(
+        settings.url,
+        ttl=settings.ttl,
+        sliding=settings.sliding,
+        summarizer=_summarizer(settings, model),
+        embedder=embedder_of(settings),
+        on_unavailable=settings.on_unavailable,
+        **buffer,
+    )
+
+
 class _App(FastAPI):
     """FastAPI, with this server's layers around all of its own.
 
@@ -124,6 +134,29 @@ def _summarizer(settings: Settings, model: ChatModel | None) -> ModelSummarizer 
     if model is None or settings.summarizer != "auto":
         return None
     return ModelSummarizer(model, max_input_tokens=max(500, settings.max_context_tokens * 3 // 4))
+
+
+DELIVER_EVERY = 2.0
+"""Seconds between looks into the buffer: requests deliver what they need, and this what nobody asks for."""
+
+
+async def _deliver(server: Server) -> None:
+    """Deliver what the buffer keeps, soon after the store is back."""
+    if server.settings.on_unavailable != "buffer":
+        return
+    away = False
+    while True:
+        await asyncio.sleep(DELIVER_EVERY)
+        try:
+            done = await server.memory.deliver()
+        except RecollectError as error:
+            if not away:
+                server.log.warning("buffering: the store does not take messages", error=str(error))
+            away = True
+        else:
+            if any(done.to_dict().values()):
+                server.log.info("delivered", **done.to_dict())
+            away = False
 
 
 async def _sweep(server: Server) -> None:

@@ -83,7 +83,9 @@ class MessageOut(_Out):
     id: str
     metadata: JSONObject
     created_at: datetime
-    seq: int = Field(description="1, 2, 3 ... in its session, without gaps when it was given.")
+    seq: int = Field(
+        description="1, 2, 3 ... in its session, without gaps when it was given; 0 while the server keeps it for the store."
+    )
     session_id: str
     user_id: str | None
     tokens: int

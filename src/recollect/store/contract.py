@@ -29,7 +29,17 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple
 from msgspec import Struct
 
 from recollect.errors import ConfigError, LimitExceeded, RecollectError, Unsupported
-from recollect.model import Change, Message, Preferences, Session, Summary, Swept, Vector
+from recollect.model import (
+    Buffered,
+    Change,
+    Delivered,
+    Message,
+    Preferences,
+    Session,
+    Summary,
+    Swept,
+    Vector,
+)
 from recollect.store.driver import Driver
 from recollect.store.tables import TABLES
 
@@ -82,6 +92,7 @@ class Append(Struct, frozen=True, kw_only=True):
     rows: messages with their id, created_at and tokens; session_id and seq are set by the store.
     terms: for each row the terms by which `search` finds it, separated by single spaces; empty for none.
     session: what a new session starts with.
+    buffer: whether a buffer above the store may keep it for later while the store is away; no concern of the store.
 
     Its result is `Appended`.
     """
@@ -89,6 +100,7 @@ class Append(Struct, frozen=True, kw_only=True):
     rows: Sequence[Message]
     terms: Sequence[str]
     session: SessionDefaults = SessionDefaults()
+    buffer: bool = False
 
 
 class Put(Struct, frozen=True, kw_only=True):
@@ -139,9 +151,13 @@ Op = Append | Put | Delete | Attach
 
 
 class Appended(list[Message]):
-    """The stored messages of an `Append`, in the order given; `written` of them are new."""
+    """The stored messages of an `Append`, in the order given; `written` of them are new.
+
+    `buffered` of them are not stored yet: a buffer keeps them, and their ``seq`` is 0 (see `Recollect`).
+    """
 
     written: int = 0
+    buffered: int = 0
 
 
 Result = Appended | Row | int
@@ -404,6 +420,14 @@ class Store(ABC):
         """
         known = ", ".join(self.templates)
         raise Unsupported(f"{self.kind} has no template {form!r}: {known or 'it needs nothing made'}")
+
+    async def buffered(self, driver: Driver) -> Buffered:
+        """What is kept for later, also before the store is open. A store keeps nothing; a buffer above it does."""
+        return Buffered()
+
+    async def deliver(self, refused: Literal["keep", "again", "drop"]) -> Delivered:
+        """Deliver what is kept for later; see `recollect.AsyncRecollect.deliver`. Of a store there is nothing."""
+        return Delivered()
 
     async def index_version(self) -> int:
         """The version of the rules by which the terms in the store's index were made; 0 while there are none.

@@ -45,6 +45,11 @@ class _Read(Struct):
     responses={
         **gives(MessageOut | list[MessageOut], "Stored, with seq; a list for a list.", 201),
         **gives(MessageOut | list[MessageOut], "Every id was known: the stored messages, nothing written again.", 200),
+        **gives(
+            MessageOut | list[MessageOut],
+            "Kept, for the store is away (RECOLLECT_ON_UNAVAILABLE=buffer): with their ids, and seq 0 until it is back.",
+            202,
+        ),
         **fails(400, 409, 413),
     },
     openapi_extra={**takes(MessageIn, many=True), "parameters": described(_Append, ("session_id", "trip"))},
@@ -53,6 +58,7 @@ async def append(request: Request) -> Response:
     """All of them in one commit, or none. The session is made if there is none.
 
     A message whose `id` is in the session already is not written again, so a request that timed out is safely repeated.
+    202: the server keeps them on its own disk and delivers them in order, once, when the store is back.
     """
     query = read_query(request, _Append)
     body = await read_json(request)
@@ -62,7 +68,8 @@ async def append(request: Request) -> Response:
     if stored.written:
         server.summaries.grown(memory, request.path_params["session_id"], stored[-1].seq)
     answer = b",".join([message.to_json() for message in stored])
-    return reply_with(b"[%b]" % answer if isinstance(body, list) else answer, 201 if stored.written else 200)
+    status = 202 if stored.buffered else 201 if stored.written else 200
+    return reply_with(b"[%b]" % answer if isinstance(body, list) else answer, status)
 
 
 @router.get(
