@@ -5,9 +5,12 @@ from recollect.client import AsyncRecollect
 from recollect.connect import connect
 from recollect.core.context import Context, Dropped, Section
 from recollect.core.extractive import ExtractiveSummarizer
+from recollect.core.extractor import DigestReport, ExtractionTask, Extractor, Said, Statement
 from recollect.core.lines import LineError
 from recollect.core.records import UNSET, Unset, merge_patch
 from recollect.core.reindex import Reindexed
+from recollect.core.statements import RuleExtractor
+from recollect.core.suggestions import Suggestion
 from recollect.core.summarizer import Passage, Summarized, Summarizer, SummaryTask
 from recollect.core.tokens import TokenCounter, estimate_tokens, tiktoken_counter
 from recollect.core.transfer import ImportReport
@@ -15,6 +18,7 @@ from recollect.errors import (
     ConfigError,
     Conflict,
     CorruptRecord,
+    InvalidAnswer,
     InvalidInput,
     LimitExceeded,
     NotFound,
@@ -66,12 +70,16 @@ __all__ = [
     "Context",
     "CorruptRecord",
     "Delivered",
+    "DigestReport",
     "Document",
     "Dropped",
     "Embedder",
+    "ExtractionTask",
     "ExtractiveSummarizer",
+    "Extractor",
     "Hit",
     "ImportReport",
+    "InvalidAnswer",
     "InvalidInput",
     "LimitExceeded",
     "LineError",
@@ -90,12 +98,16 @@ __all__ = [
     "RecollectError",
     "Refused",
     "Reindexed",
+    "RuleExtractor",
+    "Said",
     "Section",
     "Session",
     "SessionHandle",
     "Spread",
+    "Statement",
     "Stats",
     "Store",
+    "Suggestion",
     "Summarized",
     "Summarizer",
     "Summary",

@@ -11,12 +11,15 @@ from typing import Self, TypeVar
 from recollect.client import DEFAULT_SCOPE, AsyncRecollect, RefusedRule
 from recollect.connect import OnUnavailable, buffered
 from recollect.core.context import Context
+from recollect.core.digest import Progress as DigestProgress
 from recollect.core.documents import CHUNK_TOKENS
+from recollect.core.extractor import DigestReport, Extractor
 from recollect.core.memories import Unique
 from recollect.core.messages import MessageLike
 from recollect.core.records import UNSET, Unset
 from recollect.core.reindex import Progress as ReindexProgress
 from recollect.core.reindex import Reindexed
+from recollect.core.suggestions import Suggestion
 from recollect.core.summaries import MAX_RECENT, SUMMARY_TOKENS
 from recollect.core.summarizer import Summarizer
 from recollect.core.tokens import TokenCounter
@@ -195,6 +198,17 @@ class Recollect:
     @_as(AsyncRecollect.follow)
     def follow(self, after: str | None = None) -> Iterator[Change]:
         return _iterate(self._twin.follow(after))
+
+    @_as(AsyncRecollect.digest)
+    def digest(
+        self,
+        extractor: Extractor | None = None,
+        *,
+        again: bool = False,
+        wait: bool = True,
+        progress: DigestProgress | None = None,
+    ) -> DigestReport:
+        return drive(self._twin.digest(extractor, again=again, wait=wait, progress=progress))
 
     @_as(AsyncRecollect.buffered)
     def buffered(self) -> Buffered:
@@ -622,6 +636,18 @@ class UserHandle(NamespaceHandle):
                 offset=offset,
             )
         )
+
+    @_as(AsyncUserHandle.suggestions)
+    def suggestions(self, limit: int = 100) -> list[Suggestion]:
+        return drive(self._twin.suggestions(limit))
+
+    @_as(AsyncUserHandle.accept)
+    def accept(self, id: str) -> Preferences:
+        return drive(self._twin.accept(id))
+
+    @_as(AsyncUserHandle.dismiss)
+    def dismiss(self, id: str) -> Suggestion:
+        return drive(self._twin.dismiss(id))
 
     @_as(AsyncUserHandle.stats)
     def stats(self, *, detail: bool = True) -> Stats:

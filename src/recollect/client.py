@@ -12,6 +12,9 @@ from recollect.connect import OnUnavailable, buffered
 from recollect.core.areas import check_path
 from recollect.core.base import Base
 from recollect.core.checks import check_clock, check_count, check_flag, check_id, check_ttl, refuse
+from recollect.core.digest import Progress as DigestProgress
+from recollect.core.digest import checked_extractor, digest
+from recollect.core.extractor import DigestReport, Extractor
 from recollect.core.feed import follow
 from recollect.core.pages import page_of_sessions
 from recollect.core.recall import recall
@@ -324,6 +327,34 @@ class AsyncRecollect:
             refuse("after", after)
         async for change in follow(base, after):
             yield change
+
+    async def digest(
+        self,
+        extractor: Extractor | None = None,
+        *,
+        again: bool = False,
+        wait: bool = True,
+        progress: DigestProgress | None = None,
+    ) -> DigestReport:
+        """Read what users have said since the last digest, and keep what is worth it as memories of theirs.
+
+        Only sessions that have a user are read, and each message once, whoever digests and however often. Left out are
+        sessions with the metadata ``{"digest": false}`` and messages with ``{"recall": false}``.
+
+        Parameters
+        ----------
+        extractor: draws the statements; `RuleExtractor`, which needs no model, when None.
+        again: try once more, too, what was set aside because the extractor gave no valid answer.
+        wait: whether to wait for another program that is at a session; if not, the rest is left to the next digest.
+        progress: called with the figures so far, after each session.
+
+        A statement that is known already changes nothing; one that takes the place of another closes that. Raises what the
+        extractor raises; what was digested by then is kept, and the rest is tried by the next digest.
+        """
+        base = await self._ready()
+        check_flag(again, "again")
+        check_flag(wait, "wait")
+        return await digest(base, checked_extractor(extractor), again=again, wait=wait, progress=progress)
 
     async def buffered(self) -> Buffered:
         """What is kept for a store that was away: what waits, what was refused, of all tenants together.

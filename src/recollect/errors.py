@@ -11,6 +11,7 @@
     +- Unsupported     a capability this store does not have
     +- Unavailable     the backend is away, busy, full or read-only; `.retryable` says whether waiting helps
     +- CorruptRecord   stored bytes that do not decode
+    +- InvalidAnswer   what a model answered cannot be used, and asking again did not help
 
 Drivers' exceptions are translated where the I/O happens, always ``raise ... from``.
 """
@@ -77,3 +78,7 @@ class CorruptRecord(RecollectError):
 def missing_extra(package: str, extra: str) -> ConfigError:
     """The error for an optional dependency that is not installed, with the line that installs it."""
     return ConfigError(f'{package} is not installed: pip install "recollect[{extra}]"')
+
+
+class InvalidAnswer(RecollectError):
+    """What a model answered cannot be used, and asking it again did not help."""

@@ -21,6 +21,7 @@ from recollect.core.checks import (
 )
 from recollect.core.context import Context
 from recollect.core.cursors import make_cursor, read_cursor
+from recollect.core.digest_marks import forget_mark
 from recollect.core.messages import MessageLike, many
 from recollect.core.pages import cut_page, page_json
 from recollect.core.records import UNSET, Unset
@@ -434,4 +435,6 @@ class AsyncSessionHandle:
         if self._user is not None:
             await self._own_header(base)
         (count,) = await base.store.commit(self._partition, (Delete(),))
+        if count:
+            await forget_mark(base, self._id)
         return bool(count)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from recollect.core import records
+from recollect.core import records, suggestions
 from recollect.core.areas import USER
 from recollect.core.checks import (
     check_count,
@@ -19,6 +19,7 @@ from recollect.core.cursors import read_cursor
 from recollect.core.forget import forget_user
 from recollect.core.pages import cut_page, page_of_sessions
 from recollect.core.statistics import total_stats
+from recollect.core.suggestions import Suggestion
 from recollect.model import (
     JSON,
     Hit,
@@ -179,6 +180,27 @@ class AsyncUserHandle(AsyncNamespaceHandle):
             as_of=as_of,
             offset=offset,
         )
+
+    async def suggestions(self, limit: int = 100) -> list[Suggestion]:
+        """Preferences that the user has stated and that were neither accepted nor dismissed, the latest first.
+
+        They come of `AsyncRecollect.digest`. What the preference document says already is not suggested.
+        """
+        return await suggestions.listed(await self._memory._ready(), self._id, limit)
+
+    async def accept(self, id: str) -> Preferences:
+        """Write what is suggested into the preference document, atomically; safe to repeat.
+
+        Raises `NotFound` if there is no such suggestion, `Conflict` if what was said holds no longer.
+        """
+        return await suggestions.accept(await self._memory._ready(), self._id, check_id(id, "id"))
+
+    async def dismiss(self, id: str) -> Suggestion:
+        """Suggest this no more, also when it is said again. The memory of what was said stays.
+
+        Raises `NotFound` if there is no such suggestion.
+        """
+        return await suggestions.dismiss(await self._memory._ready(), self._id, check_id(id, "id"))
 
     async def stats(self, *, detail: bool = True) -> Stats:
         """Figures of the user's sessions. With `detail` every message is read once, for roles, days, tokens and more: see `Stats`."""

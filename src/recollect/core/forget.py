@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from recollect.core import areas
 from recollect.core.base import Base
+from recollect.core.digest_marks import forget_mark
 from recollect.model import Receipt, Session
 from recollect.store import Delete
 
@@ -64,6 +65,7 @@ async def _remove(base: Base, owner: str) -> _Removed:
     while headers := await base.store.query("sessions_by_user", (base.scope, owner), limit=PAGE, reverse=True):
         for header in headers:
             await _remove_log(base, header.id, removed)
+            await forget_mark(base, header.id)
     return removed
 
 

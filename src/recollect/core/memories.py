@@ -58,6 +58,46 @@ async def remember(
     return await _write(base, path, memory, replace=id is not None)
 
 
+async def remember_closed(
+    base: Base,
+    path: tuple[str, ...],
+    content: str,
+    *,
+    closed_at: datetime,
+    superseded_by: str,
+    id: str,
+    metadata: Mapping[str, JSON],
+    kind: str | None,
+    subject: str | None,
+    source: Mapping[str, JSON],
+    created_at: datetime,
+) -> Memory:
+    """Keep a statement that was learned late: it has not held since `closed_at`, when another took its place."""
+    memory = _checked(base, path, content, id, metadata, kind, subject, source, None, created_at)
+    memory = memory.replace(closed_at=closed_at, superseded_by=superseded_by)
+    return await _write(base, path, memory, replace=True)
+
+
+async def mark(base: Base, path: tuple[str, ...], id: str, **metadata: JSON) -> Memory:
+    """Change some of a memory's metadata, atomically; everything else stays as it is.
+
+    Raises `NotFound` if there is no such memory.
+    """
+    for _ in range(ATTEMPTS):
+        known = await get(base, path, id)
+        if known is None:
+            raise NotFound(f"no memory {id!r} in {path}")
+        changed = known.replace(metadata={**known.metadata, **metadata})
+        if changed.metadata == known.metadata:
+            return known
+        results = await _commit(base, path, [Delete(table="messages", seq=known.seq), _append(path, [_row(changed)])])
+        appended = results[-1]
+        assert isinstance(appended, Appended)
+        if appended.written:
+            return memory_of(appended[0], path)
+    raise Conflict(f"memory {id!r} was changed by others {ATTEMPTS} times in a row")
+
+
 async def supersede(base: Base, path: tuple[str, ...], old: str, content: str, **fields: Any) -> Memory:
     """Close a memory and keep another in its place, in one commit; `fields` are those of `remember`.
 
