@@ -47,7 +47,7 @@ _PET = r"(?P<x>dog|cat|puppy|kitten|parrot|rabbit|hamster|horse|turtle)"
 _KIN = r"(?P<x>wife|husband|partner|girlfriend|boyfriend|son|daughter|brother|sister|mother|father|mom|dad)"
 _NAME = r"(?P<y>[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)?)"
 _PLACE = r"(?P<x>(?-i:[A-Z])[\w.'’-]+(?:,? (?-i:[A-Z])[\w.'’-]+){0,3})"
-_THING = r"(?P<x>[^,;:()]+)"
+_THING = r"(?:also )?(?P<x>[^,;:()]+)"
 
 _LIKES = {"kind": "preference", "slot": "likes {x}", "key": "likes", "listed": True, "opposite": "dislikes"}
 _DISLIKES = {"kind": "preference", "slot": "likes {x}", "key": "dislikes", "listed": True, "opposite": "likes"}
@@ -215,14 +215,15 @@ NOT_PLAIN = re.compile(
 UNCLEAR = re.compile(
     r"(?:it|that|this|these|those|them|him|her|you|your|yours|his|hers|its|their|theirs|our|ours|how|what|when|where|who|why|the|one|both|all"
     r"|everything|something|anything|nothing|some|any|each|every|seeing|hearing|being able|to (?:hear|see|know|think|say|tell|ask|have|get|do|be|help)"
-    r"|much|more|most|here|there|us|me|myself|such|so|and|or|of|is|was|are|my)\b"
+    r"|things?|parts?|to\Z|much|more|most|here|there|us|me|myself|such|so|and|or|of|is|was|are|my)\b"
     r"|(?:그|이|저|그것|이것|저것|이거|그거|저거|너|당신|네|그게|이게|여기|거기|그런|이런|저런|뭐|무엇|우리|누가|누구|것|거)[을를이가은는도의]?(?:\s|\Z)",
     re.IGNORECASE,
 )
 """How a piece begins that only its conversation explains."""
 
 UNCLEAR_INSIDE = re.compile(
-    r"\b(?:it|that|this|these|those|you|your|which|who)\b|\bthe (?:same|one)\b|\bnot\b", re.IGNORECASE
+    r"\b(?:it|that|this|these|those|you|your|which|who|him|her|them|itself|himself|herself|us)\b|\s[-–—]\s|\bthe (?:same|one)\b|\bnot\b",
+    re.IGNORECASE,
 )
 """Words inside a piece that only its conversation explains."""
 

@@ -1,7 +1,8 @@
 """Chat models: their protocol, any OpenAI-compatible endpoint, the offline answerer, turns of a conversation,
-summaries."""
+summaries, memories drawn from conversation."""
 
 from recollect.llm.events import Event, Finished, Source, Started, TextDelta, Turn, TurnUsage
+from recollect.llm.extractor import ModelExtractor, openai_extractor
 from recollect.llm.offline import OFFLINE
 from recollect.llm.openai import OpenAIChatModel, from_settings
 from recollect.llm.protocol import ChatModel, Delta, ModelError, TurnError, Usage
@@ -16,6 +17,7 @@ __all__ = [
     "Event",
     "Finished",
     "ModelError",
+    "ModelExtractor",
     "ModelSummarizer",
     "OpenAIChatModel",
     "Source",
@@ -26,5 +28,6 @@ __all__ = [
     "TurnUsage",
     "Usage",
     "from_settings",
+    "openai_extractor",
     "openai_summarizer",
 ]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import Callable
-from contextlib import aclosing
 from functools import cache
 from pathlib import Path
 from string import Template
-from typing import Any, cast
+from typing import Any
 
 from recollect import Passage, SummaryTask
+from recollect.llm.asking import Asking
 from recollect.llm.openai import OpenAIChatModel
 from recollect.llm.protocol import ChatModel, ModelError
 
@@ -49,20 +48,13 @@ class ModelSummarizer:
     def __init__(
         self, model: ChatModel | Callable[[], ChatModel], *, max_input_tokens: int = 3000, timeout: float = 120.0
     ) -> None:
-        if isinstance(model, ChatModel):
-            self._shared: ChatModel | None = model
-            self._make: Callable[[], ChatModel] | None = None
-            self._name = model.name
-        else:
-            self._shared, self._make = None, model
-            self._name = model().name
+        self._asking = Asking(model, timeout, "a summary")
         self._max_input_tokens = max_input_tokens
-        self._timeout = timeout
 
     @property
     def name(self) -> str:
         """The model."""
-        return self._name
+        return self._asking.name
 
     @property
     def max_input_tokens(self) -> int:
@@ -71,21 +63,14 @@ class ModelSummarizer:
 
     async def summarize(self, task: SummaryTask) -> str:
         """Ask the model."""
-        model = self._shared or cast("Callable[[], ChatModel]", self._make)()
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await self._ask(model, task)
-        except TimeoutError as error:
-            raise ModelError(f"the model {self._name!r} took over {self._timeout:g} seconds for a summary") from error
-        finally:
-            if self._shared is None:
-                await model.close()
+        async with self._asking.use() as model:
+            return await self._ask(model, task)
 
     async def _ask(self, model: ChatModel, task: SummaryTask) -> str:
         messages = prompt_for(task)
         attempt = 1
         while True:
-            answer = await self._answer(model, messages, task.max_tokens * TOO_LONG * LONGEST_TOKEN)
+            answer = await self._asking.answer(model, messages, task.max_tokens * TOO_LONG * LONGEST_TOKEN)
             try:
                 return self._checked(answer, task)
             except ModelError:
@@ -95,28 +80,14 @@ class ModelSummarizer:
             messages = [*messages, {"role": "assistant", "content": answer[:1000] or "..."}]
             messages.append({"role": "user", "content": _AGAIN})
 
-    async def _answer(self, model: ChatModel, messages: list[dict[str, Any]], most: int) -> str:
-        text = ""
-        try:
-            async with aclosing(cast(Any, model.stream(messages))) as pieces:
-                async for piece in pieces:
-                    text += piece.text
-                    if len(text) > most:
-                        break
-        except (ModelError, TimeoutError):
-            raise
-        except Exception as error:
-            raise ModelError(f"the model {self._name!r} failed: {error!r}") from error
-        return text
-
     def _checked(self, answer: str, task: SummaryTask) -> str:
         text = clean(answer)
         if not text:
-            raise ModelError(f"the model {self._name!r} gave an empty summary")
+            raise ModelError(f"the model {self.name!r} gave an empty summary")
         if _DATA.match(text) or _REFUSAL.match(text):
-            raise ModelError(f"the model {self._name!r} gave no summary: {text[:80]!r}")
+            raise ModelError(f"the model {self.name!r} gave no summary: {text[:80]!r}")
         if (tokens := task.count(text)) > task.max_tokens * TOO_LONG + 100:
-            raise ModelError(f"the model {self._name!r} gave {tokens:,} tokens for a summary of {task.max_tokens:,}")
+            raise ModelError(f"the model {self.name!r} gave {tokens:,} tokens for a summary of {task.max_tokens:,}")
         return text
 
 
