@@ -79,6 +79,13 @@ class Settings(BaseSettings):
         default=None, ge=1, description="Tokens of messages that make one due; max_context_tokens when not set."
     )
     summary_length: int = Field(default=800, ge=20, description="Tokens of a summary at most.")
+    digest: Literal["off", "rules", "model"] = Field(
+        default="off",
+        description="Who draws memories from what users say: rules needs no model, model is the chat model, off is nobody.",
+    )
+    digest_every: float = Field(
+        default=5.0, ge=0.1, le=86400, description="Seconds between looks at what has been said."
+    )
     max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, description="The largest request body.")
     requests_per_minute: int = Field(
         default=600_000, ge=0, description="For each key, or address without keys; 0 is no limit."
@@ -110,7 +117,7 @@ class Settings(BaseSettings):
     def _read_keys(cls, given: object) -> tuple[ApiKey, ...]:
         return _keys(given)
 
-    @field_validator("log_level", "log_format", "summarizer", "on_unavailable", mode="before")
+    @field_validator("log_level", "log_format", "summarizer", "digest", "on_unavailable", mode="before")
     @classmethod
     def _lower(cls, given: object) -> object:
         return given.lower() if isinstance(given, str) else given

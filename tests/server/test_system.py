@@ -144,7 +144,9 @@ def test_the_description_is_whole_and_pleasant(api: TestClient) -> None:
             assert operation["tags"], place
             declared = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "path"}
             assert declared == {part[1:-1] for part in path.split("/") if part.startswith("{")}, place
-            if method in ("post", "put", "patch"):
+            if path.endswith(("/accept", "/dismiss")):
+                assert "requestBody" not in operation, place
+            elif method in ("post", "put", "patch"):
                 # A summary is made when nothing is said.
                 assert operation["requestBody"]["required"] != path.endswith("/summary"), place
     references = json.dumps(schema).split('"#/components/schemas/')[1:]
@@ -176,6 +178,9 @@ def test_every_route_of_the_contract_is_there(api: TestClient) -> None:
         f"PUT {user}/preferences",
         f"PATCH {user}/preferences",
         f"DELETE {user}/preferences",
+        f"GET {user}/suggestions",
+        f"POST {user}/suggestions/{{suggestion_id}}/accept",
+        f"POST {user}/suggestions/{{suggestion_id}}/dismiss",
         f"GET {user}/messages",
         f"GET {user}/sessions",
         f"DELETE {user}",

@@ -33,6 +33,8 @@ OPTIONS = {
     "summary_max_recent": ("N", "Messages that a summary leaves out; twice as many make one due."),
     "summary_max_tokens": ("N", "Tokens of messages that make one due; max-context-tokens when not set."),
     "summary_length": ("N", "Tokens of a summary at most."),
+    "digest": ("WHO", "Draw memories from what users say: rules (needs no model), model (the chat model) or off."),
+    "digest_every": ("S", "Seconds between looks at what has been said."),
     "max_body_bytes": ("N", "The largest request body."),
     "requests_per_minute": ("N", "For each key, or address without keys; 0 is no limit."),
     "max_concurrent_requests": ("N", "More than these are told to come back."),

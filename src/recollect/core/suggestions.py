@@ -18,6 +18,7 @@ from recollect.core.reconcile import ACCEPTED, DISMISSED
 from recollect.core.records import change_preferences
 from recollect.errors import Conflict, NotFound
 from recollect.model import JSON, Memory, Preferences
+from recollect.store.codec import dump_time
 
 
 class Suggestion(Struct, frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class Suggestion(Struct, frozen=True, kw_only=True):
     def to_dict(self) -> dict[str, JSON]:
         """Every field as JSON-able data."""
         found = {name: getattr(self, name) for name in self.__struct_fields__}
-        return found | {"created_at": self.created_at.isoformat() if self.created_at else None}
+        return found | {"created_at": None if self.created_at is None else dump_time(self.created_at)}
 
 
 async def listed(base: Base, user_id: str, limit: int) -> list[Suggestion]:

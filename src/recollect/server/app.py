@@ -20,7 +20,7 @@ from recollect.server.edge import Edge, LastResort
 from recollect.server.limits import Gate
 from recollect.server.logs import make_logger
 from recollect.server.metrics import Metrics
-from recollect.server.routes import chat, documents, memories, messages, search, sessions, system, users
+from recollect.server.routes import chat, documents, memories, messages, search, sessions, suggestions, system, users
 from recollect.server.state import Server
 from recollect.settings import Settings, embedder_of, load_settings
 
@@ -55,12 +55,14 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await server.memory.open()
         server.summaries.start()
+        server.digesting.start()
         beside = [asyncio.create_task(work(server)) for work in (_sweep, _deliver)]
         try:
             yield
         finally:
             server.stopping.set()
             await server.summaries.stop()
+            await server.digesting.stop()
             for task in beside:
                 task.cancel()
             await asyncio.wait(beside)
@@ -72,7 +74,7 @@ def create_app(
 
     routes = [
         route
-        for part in (messages, chat, sessions, users, memories, documents, search, system)
+        for part in (messages, chat, sessions, users, suggestions, memories, documents, search, system)
         for route in part.router.routes
     ]
     app = _App(

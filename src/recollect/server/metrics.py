@@ -44,6 +44,12 @@ class Metrics:
             ("outcome",),
             registry=registry,
         )
+        self.digest = Counter(
+            "recollect_digest",
+            "The digest: users' messages read, statements new, superseding or known, messages set aside, failed tries.",
+            ("outcome",),
+            registry=registry,
+        )
         self.store_up = Gauge("recollect_store_up", "Whether the store answered when last asked.", registry=registry)
         self._buffered = Gauge(
             "recollect_buffered_messages",
@@ -57,6 +63,8 @@ class Metrics:
             self.turns.labels(outcome)
         for outcome in ("made", "failed"):
             self.summaries.labels(outcome)
+        for outcome in ("messages", "new", "superseding", "known", "aside", "failed"):
+            self.digest.labels(outcome)
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:

@@ -36,7 +36,7 @@ TAGS = [
     {"name": "chat", "description": "A conversation: context, answer, both messages stored."},
     {"name": "messages", "description": "The ordered log of a session."},
     {"name": "sessions", "description": "Headers, context, summary."},
-    {"name": "users", "description": "Preferences, messages across sessions, forgetting."},
+    {"name": "users", "description": "Preferences, given and suggested, messages across sessions, forgetting."},
     {"name": "memories", "description": "Statements that outlive sessions."},
     {"name": "documents", "description": "What the chat answers from, beside what was said."},
     {"name": "search", "description": "Across sessions."},

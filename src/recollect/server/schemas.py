@@ -227,6 +227,20 @@ class MemoryOut(_Out):
     tokens: int
 
 
+class SuggestionOut(_Out):
+    """A preference that a user has stated in conversation."""
+
+    id: str = Field(examples=["digest-5f0c"])
+    content: str = Field(examples=["Likes window seats."])
+    key: str = Field(description="What accepting it writes.", examples=["likes"])
+    value: Any = Field(examples=["window seats"])
+    listed: bool = Field(description="Whether the value is added to the key's list.")
+    opposite: str | None = Field(description="A key from whose list the value is then taken.", examples=["dislikes"])
+    session: str | None = Field(examples=["trip"])
+    messages: list[str] = Field(examples=[["m-1"]])
+    created_at: datetime | None = Field(description="When it was stated.")
+
+
 class DocumentIn(_Form):
     """A document to answer from."""
 

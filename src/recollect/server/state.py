@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 from recollect import AsyncRecollect, Message
 from recollect.llm import ChatModel, ChatTurns
+from recollect.server.digesting import Digesting, extractor_of
 from recollect.server.logs import make_request_log
 from recollect.server.summaries import Summaries
 from recollect.settings import Settings
@@ -55,6 +56,9 @@ class Server:
         self.stopping = asyncio.Event()
         self.streams: set[asyncio.Task[Any]] = set()
         self._tenants: dict[str, Tenant] = {}
+        scopes = dict.fromkeys(key.scope for key in settings.api_keys) or {memory.scope: None}
+        memories = [self.tenant(scope).memory for scope in scopes]
+        self.digesting = Digesting(settings, extractor_of(settings, model), memories, metrics, log)
 
     def tenant(self, scope: str | None) -> Tenant:
         """The scope that a key opens; None for the memory's own."""
