@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import signal
+
 import pytest
 
 from recollect import Message, Recollect
-from tests.cli.harness import Cli
+from tests.cli.harness import Cli, Program
 from tests.servers import ModelServer
 
 NOTHING = {"sessions": 0, "messages": 0, "statements": 0, "new": 0, "superseding": 0, "known": 0, "aside": 0}
@@ -46,3 +49,25 @@ def test_by_a_model(cli: Cli, model_server: ModelServer, monkeypatch: pytest.Mon
 
 def test_no_database(cli: Cli) -> None:
     assert cli.json("digest") == NOTHING
+
+
+def test_follow(program: Program, told: str) -> None:
+    """What is said meanwhile is digested soon, until Ctrl-C."""
+    process = program.start("digest", "--follow", "--json", RECOLLECT_URL=told)
+    assert process.stdout is not None
+    try:
+        assert json.loads(process.stdout.readline())["messages"] == 2
+        with Recollect(told) as memory:
+            memory.session("t", user="ann").append(Message("user", "I work at Naver."))
+        assert json.loads(process.stdout.readline()) == {
+            **NOTHING,
+            "sessions": 1,
+            "messages": 1,
+            "statements": 1,
+            "new": 1,
+        }
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    finally:
+        process.kill()
+        process.communicate()

@@ -8,14 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from recollect import AsyncRecollect, Message, Recollect, Unavailable
+from recollect import AsyncRecollect, ExtractionTask, Message, Recollect, Statement, Unavailable
 from recollect.core.digest_marks import CLAIM_SECONDS
+from recollect.store import Op, Partition
 from recollect.stores.memory import MemoryStore
 from recollect.testing.clock import ManualClock
 from tests.library.extractors import AsyncScripted, Scripted
@@ -40,6 +43,18 @@ with Recollect(sys.argv[1]) as memory:
     sys.stdin.readline()
     print(memory.digest(Model()).messages)
 """
+
+
+class Failing(MemoryStore):
+    """A store that takes so many commits more."""
+
+    left = 10_000
+
+    async def commit(self, partition: Partition, ops: Sequence[Op]) -> list[Any]:
+        if self.left == 0:
+            raise Unavailable("dead")
+        self.left -= 1
+        return await super().commit(partition, ops)
 
 
 def fill(memory: Recollect) -> list[str]:
@@ -89,6 +104,58 @@ def test_a_statement_said_in_two_sessions_at_once(tmp_path: Path) -> None:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda _: memory.digest(), range(4)))
         assert len(said(memory)) == 3
+
+
+def test_a_cancelled_digest() -> None:
+    """Lets go of the session: the next one goes on at once."""
+
+    class Hanging(AsyncScripted):
+        async def extract(self, task: ExtractionTask) -> list[Statement]:  # type: ignore[override]
+            await asyncio.sleep(60)
+            return []
+
+    async def main() -> None:
+        async with AsyncRecollect("memory://") as memory:
+            await memory.session("s", user="ann").append(Message("user", "one"))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await memory.digest(Hanging())
+            assert (await memory.digest(Scripted(), wait=False)).messages == 1
+
+    asyncio.run(main())
+
+
+def test_clocks_that_jump() -> None:
+    """A claim that was made by a clock far ahead, or in the past, holds nobody up."""
+
+    class Dies(Scripted):
+        def extract(self, task: ExtractionTask) -> list[Statement]:
+            store.left = 0
+            raise RuntimeError("dead")
+
+    for days in (400, -400):
+        clock, store = ManualClock(), Failing()
+        with Recollect(store, clock=clock) as memory:
+            memory.session("s", user="ann").append(Message("user", "one"))
+            clock.forward(days * 86400)
+            with pytest.raises(RuntimeError):
+                memory.digest(Dies())
+            store.left = 10_000
+            clock.forward(-days * 86400)
+            assert memory.digest(Scripted(), wait=False).messages == 1
+
+
+def test_a_slot_filled_by_two_at_once(tmp_path: Path) -> None:
+    """One statement holds at the end, whoever comes first: the one that was said last."""
+    homes = ["Busan", "Seoul", "Paris", "Berlin"]
+    for turn in range(5):
+        with Recollect(f"sqlite:///{tmp_path}/{turn}.db") as memory:
+            for number, home in enumerate(homes):
+                memory.session(f"s{number}", user="ann").append(Message("user", f"I live in {home}"))
+            with ThreadPoolExecutor(4) as pool:
+                list(pool.map(lambda _, memory=memory: memory.digest(), range(4)))
+            assert [one.content for one in memory.user("ann").memories()] == ["Lives in Berlin."]
+            assert len(said(memory)) == 4
 
 
 def worker(url: str, log: Path, pause: float) -> subprocess.Popen[str]:
@@ -147,15 +214,6 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
 def test_stopped_at_any_write(write: int) -> None:
     """Whichever write is the last before the end: the next digest keeps each statement once, and asks again only for a
     batch whose answer was not stored."""
-
-    class Failing(MemoryStore):
-        left = 10_000
-
-        async def commit(self, partition, ops):  # type: ignore[no-untyped-def]
-            if self.left == 0:
-                raise Unavailable("dead")
-            self.left -= 1
-            return await super().commit(partition, ops)
 
     clock = ManualClock()
     store = Failing()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Annotated
 
@@ -47,6 +48,7 @@ def digest(
         report = _once(shell, memory, extractor, again)
         _tell(shell, report)
         while follow:
+            sys.stdout.flush()
             time.sleep(EVERY)
             report = _once(shell, memory, extractor, False)
             if any(report.to_dict().values()):

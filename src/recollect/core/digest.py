@@ -38,6 +38,9 @@ Progress = Callable[[DigestReport], object]
 BATCH = 20
 """Messages of a user that are given to an extractor at once, at most."""
 
+ROWS = 4 * BATCH
+"""Messages of all roles that are read for a batch, at most."""
+
 BEFORE = 6
 """Messages before them that are shown for reference."""
 
@@ -237,7 +240,7 @@ class _Work:
         rows: list[Message] = []
         own: list[Message] = []
         size, end = 0, after
-        bounds = {"after": (after,), "limit": PAGE} | ({} if last is None else {"before": (last + 1,)})
+        bounds = {"after": (after,), "limit": ROWS} | ({} if last is None else {"before": (last + 1,)})
         for row in await self._base.messages(self._header.id, **bounds):
             tokens = min(row.tokens or self._base.count(row.text), self._extractor.max_input_tokens)
             if own and (len(own) >= BATCH or size + tokens > self._extractor.max_input_tokens):

@@ -59,22 +59,43 @@ async def keep(
     """
     path = (areas.USER, user_id)
     report, written = DigestReport(), []
-    known = [memory_of(row, path) async for rows in base.area.pages(areas.log_of(path)) for row in rows]
+    known = await _known(base, path)
+    slots: set[str] = set()
     for statement in statements:
         for attempt in range(ATTEMPTS):
             try:
-                what, memory = await _keep_one(base, path, session_id, statement, known, times, by)
+                what, changed = await _keep_one(base, path, session_id, statement, known, times, by)
                 break
             except (Conflict, NotFound):
                 # Somebody else has closed, replaced or forgotten what this one was to take the place of.
                 if attempt + 1 == ATTEMPTS:
                     raise
-                known = [memory_of(row, path) async for rows in base.area.pages(areas.log_of(path)) for row in rows]
-        if memory is not None:
-            written.append(memory.id)
-            known = [memory_of(row, path) async for rows in base.area.pages(areas.log_of(path)) for row in rows]
+                known = await _known(base, path)
+        if changed:
+            written.append(changed[-1].id)
+            known = {**known, **{memory.id: memory for memory in changed}}
+            slots.update([statement.slot] if statement.slot is not None else [])
         report += DigestReport(statements=1, **{what: 1})
+    if slots:
+        await _settle(base, path, slots)
     return report, written
+
+
+async def _known(base: Base, path: tuple[str, ...]) -> dict[str, Memory]:
+    found = [memory_of(row, path) async for rows in base.area.pages(areas.log_of(path)) for row in rows]
+    return {memory.id: memory for memory in found}
+
+
+async def _settle(base: Base, path: tuple[str, ...], slots: set[str]) -> None:
+    """Close all but the latest statement of a slot, where another program has filled it at the same time."""
+    known = await _known(base, path)
+    for slot in slots:
+        found = [one for one in known.values() if one.closed_at is None and one.metadata.get("slot") == slot]
+        for memory in sorted(found, key=lambda one: (one.created_at or base.driver.now(), one.id))[:-1]:
+            try:
+                await memories.close(base, path, memory.id)
+            except (Conflict, NotFound):
+                continue  # closed or forgotten by the other
 
 
 async def _keep_one(
@@ -82,10 +103,12 @@ async def _keep_one(
     path: tuple[str, ...],
     session_id: str,
     statement: Statement,
-    known: list[Memory],
+    index: dict[str, Memory],
     times: dict[str, datetime],
     by: str,
-) -> tuple[str, Memory | None]:
+) -> tuple[str, list[Memory]]:
+    """What a statement is, and the memories that it changed, its own the last."""
+    known = list(index.values())
     source: dict[str, JSON] = {"session": session_id, "messages": list(statement.messages)}
     said = max((times[id] for id in statement.messages if id in times), default=base.driver.now())
     if any(
@@ -94,29 +117,31 @@ async def _keep_one(
         and memory.content == statement.content
         for memory in known
     ):
-        return "known", None  # kept by an earlier try
+        return "known", []  # kept by an earlier try
     if any(memory.closed_at is None and alike(memory, statement) for memory in known):
-        return "known", None
+        return "known", []
     old = [memory for memory in known if memory.closed_at is None and _replaced(memory, statement)]
     fields: dict[str, Any] = {
+        "id": _id(statement, old, known),
         "kind": statement.kind,
         "subject": statement.subject,
         "source": source,
         "created_at": said,
         "metadata": _metadata(statement, known, by),
     }
-    fields["id"] = _id(statement, old, known)
     for other in old:
         if other.created_at is not None and other.created_at > said:
             # Said before what is known: it held until then.
-            return "known", await memories.remember_closed(
+            kept = await memories.remember_closed(
                 base, path, statement.content, closed_at=other.created_at, superseded_by=other.id, **fields
             )
+            return "known", [kept]
     if not old:
-        return "new", await memories.remember(base, path, statement.content, **fields)
-    for other in old[1:]:
-        await memories.close(base, path, other.id)
-    return "superseding", await memories.supersede(base, path, old[0].id, statement.content, **fields)
+        return "new", [await memories.remember(base, path, statement.content, **fields)]
+    closed = [await memories.close(base, path, other.id) for other in old[1:]]
+    kept = await memories.supersede(base, path, old[0].id, statement.content, **fields)
+    first = old[0].replace(closed_at=base.driver.now(), superseded_by=kept.id)
+    return "superseding", [*closed, first, kept]
 
 
 def _id(statement: Statement, old: Sequence[Memory], known: Sequence[Memory]) -> str:
