@@ -26,6 +26,9 @@ LONGEST_ANSWER = 60_000
 
 MOST_STATEMENTS = 100
 
+LONGEST_VALUE = 200
+"""Characters of the value of a preference."""
+
 MOST_STARTS = 200
 """Of JSON in an answer that are tried; prose with more braces than these is none."""
 
@@ -226,7 +229,7 @@ def _statements(given: list[_Given], task: ExtractionTask) -> list[Statement]:
 
 def _key(given: _Given) -> str | None:
     """The preference that is suggested; None for what is no preference, or says not how it is to be set."""
-    if given.kind != "preference" or given.value is None:
+    if given.kind != "preference" or given.value is None or len(str(given.value)) > LONGEST_VALUE:
         return None
     return _one_line(given.key or "")[:100] or None
 
