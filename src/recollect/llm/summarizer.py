@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import aclosing
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from string import Template
 from typing import Any, cast
@@ -50,12 +50,14 @@ class ModelSummarizer:
     def __init__(
         self, model: ChatModel | Callable[[], ChatModel], *, max_input_tokens: int = 3000, timeout: float = 120.0
     ) -> None:
-        if isinstance(model, ChatModel):
-            self._name = model.name
-            self._own = isinstance(model, OpenAIChatModel)
-            self._make = model.twin if isinstance(model, OpenAIChatModel) else lambda: model
+        self._own = isinstance(model, OpenAIChatModel) or not isinstance(model, ChatModel)
+        self._make: Callable[[], ChatModel]
+        if isinstance(model, OpenAIChatModel):
+            self._name, self._make = model.name, model.twin
+        elif isinstance(model, ChatModel):
+            self._name, self._make = model.name, partial(_itself, model)
         else:
-            self._name, self._own, self._make = model().name, True, model
+            self._name, self._make = model().name, model
         self._max_input_tokens = max_input_tokens
         self._timeout = timeout
 
@@ -138,6 +140,10 @@ def openai_summarizer(
         return OpenAIChatModel(model, base_url=base_url, api_key=api_key, timeout=min(60.0, timeout))
 
     return ModelSummarizer(make, max_input_tokens=max_input_tokens, timeout=timeout)
+
+
+def _itself(model: ChatModel) -> ChatModel:
+    return model
 
 
 @cache
