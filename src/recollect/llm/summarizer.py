@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import aclosing
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from string import Template
 from typing import Any, cast
@@ -37,8 +37,9 @@ class ModelSummarizer:
 
     Parameters
     ----------
-    model: a chat model, which stays its owner's, or a function that makes one, which is then made for each call and closed.
-        A model keeps its connections in the event loop that it is used in: for the sync client, give a function.
+    model: a chat model, or a function that makes one. An `OpenAIChatModel` and what a function makes get connections of
+        their own for each summary, closed behind it, so that they serve both clients and any number of event loops. Another
+        model is used as it is, and stays its owner's.
     max_input_tokens: of messages in one request; leave room for the prompt and for the answer in the model's window.
     timeout: seconds that a summary may take, all attempts together.
 
@@ -49,13 +50,14 @@ class ModelSummarizer:
     def __init__(
         self, model: ChatModel | Callable[[], ChatModel], *, max_input_tokens: int = 3000, timeout: float = 120.0
     ) -> None:
-        if isinstance(model, ChatModel):
-            self._shared: ChatModel | None = model
-            self._make: Callable[[], ChatModel] | None = None
-            self._name = model.name
+        self._own = isinstance(model, OpenAIChatModel) or not isinstance(model, ChatModel)
+        self._make: Callable[[], ChatModel]
+        if isinstance(model, OpenAIChatModel):
+            self._name, self._make = model.name, model.twin
+        elif isinstance(model, ChatModel):
+            self._name, self._make = model.name, partial(_itself, model)
         else:
-            self._shared, self._make = None, model
-            self._name = model().name
+            self._name, self._make = model().name, model
         self._max_input_tokens = max_input_tokens
         self._timeout = timeout
 
@@ -71,14 +73,15 @@ class ModelSummarizer:
 
     async def summarize(self, task: SummaryTask) -> str:
         """Ask the model."""
-        model = self._shared or cast("Callable[[], ChatModel]", self._make)()
+        # Made in a thread: reading the certificates takes some milliseconds, which a server's loop has better use for.
+        model = await asyncio.to_thread(self._make) if self._own else self._make()
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._ask(model, task)
         except TimeoutError as error:
             raise ModelError(f"the model {self._name!r} took over {self._timeout:g} seconds for a summary") from error
         finally:
-            if self._shared is None:
+            if self._own:
                 await model.close()
 
     async def _ask(self, model: ChatModel, task: SummaryTask) -> str:
@@ -137,6 +140,10 @@ def openai_summarizer(
         return OpenAIChatModel(model, base_url=base_url, api_key=api_key, timeout=min(60.0, timeout))
 
     return ModelSummarizer(make, max_input_tokens=max_input_tokens, timeout=timeout)
+
+
+def _itself(model: ChatModel) -> ChatModel:
+    return model
 
 
 @cache
