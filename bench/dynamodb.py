@@ -2,9 +2,10 @@
 
     python bench/dynamodb.py [MESSAGES]        of the long session; 20,000 if not given
 
-Needs the server of the tests (`make services`). The floor is what the fastest honest code writes by hand: one PutItem an
-append (no number that several writers could share, no repetition noticed, no header), one Query a tail. Beside it stands
-the same promise by hand: one TransactWriteItems of four items, without anything of ours.
+Needs the server of the tests (`make services`). The floor is what the fastest honest code writes by hand into a table of
+the documented schema (`session_id` and `timestamp`, with `UserIdIndex`): one PutItem an append (no number that several
+writers could share, no repetition noticed, no header), one Query a tail, BatchWriteItem for many. Beside it stands the same
+promise by hand: one TransactWriteItems of four items, without anything of ours.
 """
 
 from __future__ import annotations
@@ -117,31 +118,47 @@ def many(memory: Recollect) -> list[list[str]]:
 
 
 def bulk(memory: Recollect, count: int) -> tuple[float, float]:
-    """Messages a second: BatchWriteItem by hand, and an import of the same."""
-    began = time.perf_counter()
-    for start in range(0, count, 25):
-        rows = [{"PutRequest": {"Item": item("bulk", n)}} for n in range(start, min(start + 25, count))]
-        wanted = {TABLE: rows}
-        while wanted:
-            wanted = raw_client().batch_write_item(RequestItems=wanted)["UnprocessedItems"]
-    floor = count / (time.perf_counter() - began)
-    began = time.perf_counter()
-    memory.import_lines(
-        {"session": "long", "user": "u", "role": "user", "content": TEXTS[n % 1000]} for n in range(count)
-    )
-    return floor, count / (time.perf_counter() - began)
+    """Messages a second, in turns: BatchWriteItem by hand, and an import of the same; the best of each."""
+    each, floor, ours = count // 4, 0.0, 0.0
+    for start in range(0, count, each):
+        began = time.perf_counter()
+        for first in range(start, start + each, 25):
+            rows = [{"PutRequest": {"Item": item("bulk", n)}} for n in range(first, min(first + 25, start + each))]
+            wanted = {TABLE: rows}
+            while wanted:
+                wanted = raw_client().batch_write_item(RequestItems=wanted)["UnprocessedItems"]
+        floor = max(floor, each / (time.perf_counter() - began))
+        began = time.perf_counter()
+        memory.import_lines(
+            {"session": "long", "user": "u", "role": "user", "content": TEXTS[n % 1000], "id": str(n)}
+            for n in range(start, start + each)
+        )
+        ours = max(ours, each / (time.perf_counter() - began))
+    return floor, ours
+
+
+def key(hash: str) -> list[dict[str, str]]:
+    """A key of the documented schema."""
+    return [
+        {"AttributeName": hash, "KeyType": "HASH"},
+        {"AttributeName": "timestamp", "KeyType": "RANGE"},
+    ]
 
 
 def main() -> None:
     """Print the tables."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     client = raw_client()
-    keys = [("session_id", "HASH"), ("timestamp", "RANGE")]
     client.create_table(
         TableName=TABLE,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
-        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("session_id", "timestamp", "user_id")
+        ],
+        KeySchema=key("session_id"),
+        GlobalSecondaryIndexes=[
+            {"IndexName": "UserIdIndex", "KeySchema": key("user_id"), "Projection": {"ProjectionType": "ALL"}}
+        ],
     )
     with Recollect(make_store(PLACE)) as memory:
         session = memory.session("s", user="u")

@@ -142,3 +142,12 @@ def test_forgetting_a_user_takes_memories_along(api: TestClient) -> None:
     api.post("/api/v1/users/ann/memories", json={"content": "x"})
     assert api.delete("/api/v1/users/ann").json()["memories"] == 1
     assert api.get("/api/v1/users/ann/memories").json()["items"] == []
+
+
+def test_highlights(api: TestClient) -> None:
+    """Where the words stand, through their stems, in every script."""
+    api.post("/api/v1/sessions/s/messages", json={"role": "user", "content": "She was running to 부산 today."})
+    (hit,) = api.get("/api/v1/search", params={"q": "run 부산", "highlight": True}).json()["items"]
+    text = hit["message"]["content"]
+    assert [text[begin:end] for begin, end in hit["highlights"]] == ["running", "부산"]
+    assert "highlights" not in api.get("/api/v1/search", params={"q": "run"}).json()["items"][0]

@@ -150,6 +150,18 @@ def test_a_message_over_400_kb_is_several_items_and_one_message(place: Path) -> 
     assert left == []
 
 
+def test_an_id_that_expired_more_than_once_is_swept(place: Path) -> None:
+    clock = [datetime(2026, 11, 21, 12, 0, tzinfo=UTC)]
+    with Recollect(make_store(place), clock=lambda: clock[0]) as memory:
+        session = memory.session("s")
+        for n in range(3):
+            session.append({"role": "user", "content": str(n), "id": "again"}, ttl=1)
+            clock[0] += timedelta(seconds=2)
+        assert memory.sweep().messages == 3
+        assert session.append({"role": "user", "content": "3", "id": "again"})[0].seq == 4
+    assert [_plain(item, "seq") for item in _items(place, "index")] == [("4",)]
+
+
 def test_long_content_is_compressed_when_asked(place: Path) -> None:
     text = "the same words again " * 2000
     with Recollect(make_store(place, compress="zstd")) as memory:

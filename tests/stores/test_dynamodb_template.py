@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import pytest
@@ -13,18 +13,23 @@ from moto.server import ThreadedMotoServer
 from msgspec import yaml
 
 from recollect import Recollect
+from recollect.errors import Unsupported
+from recollect.model import Vector
 from recollect.stores.dynamodb import DynamoDBStore, schema
+from recollect.stores.dynamodb.client import OF_STREAMS
 from recollect.stores.dynamodb.options import Options
-from recollect.stores.dynamodb.template import ACTIONS, cloudformation, ddbsh
+from recollect.stores.dynamodb.template import STREAM, actions_of, cloudformation, ddbsh
 from tests.services.dynamodb import make_store, prefix_of, remove_tables
 
 OPTIONS = [
     Options(region="us-east-1", prefix="app"),
     Options(region="us-east-1", prefix="app", billing="provisioned", ttl=False, kms_key="alias/mine"),
+    Options(region="us-east-1", prefix="app", feed="streams"),
 ]
+NAMES = ["on demand", "provisioned", "streams"]
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=["on demand", "provisioned"])
+@pytest.mark.parametrize("options", OPTIONS, ids=NAMES)
 def test_the_template_passes_cfn_lint(options: Options) -> None:
     assert api.lint(cloudformation(options), None, ["us-east-1"]) == []
 
@@ -41,7 +46,11 @@ def test_the_template_keeps_what_it_makes() -> None:
             assert made["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
             assert made.get("SSESpecification", {}).get("KMSMasterKeyId") == options.kms_key
         expiring = [table for table in tables if "TimeToLiveSpecification" in table["Properties"]]
-        assert len(expiring) == (2 if options.ttl else 0)
+        assert len(expiring) == (2 if options.ttl else 0) + (options.feed == "streams")
+        streams = [table for table in tables if "StreamSpecification" in table["Properties"]]
+        assert [table["Properties"]["StreamSpecification"] for table in streams] == (
+            [{"StreamViewType": "NEW_IMAGE"}] if options.feed == "streams" else []
+        )
 
 
 @pytest.fixture
@@ -56,27 +65,31 @@ def moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.stop()
 
 
+@pytest.mark.parametrize("feed", ["items", "streams"])
 @pytest.mark.filterwarnings("ignore:Tried to parse AWS..CloudWatch..Alarm:UserWarning")
-def test_what_the_template_deploys_is_what_the_store_needs(moto: str) -> None:
-    options = Options(region="us-east-1", prefix="app", endpoint_url=moto, create=False)
+def test_what_the_template_deploys_is_what_the_store_needs(moto: str, feed: Literal["items", "streams"]) -> None:
+    options = Options(region="us-east-1", prefix=feed, endpoint_url=moto, create=False, feed=feed)
     formation = boto3.client("cloudformation", region_name="us-east-1", endpoint_url=moto)
-    formation.create_stack(StackName="memory", TemplateBody=cloudformation(options), Capabilities=["CAPABILITY_IAM"])
-    assert formation.describe_stacks(StackName="memory")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE"
+    formation.create_stack(StackName=feed, TemplateBody=cloudformation(options), Capabilities=["CAPABILITY_IAM"])
+    assert formation.describe_stacks(StackName=feed)["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE"
     with Recollect(DynamoDBStore(options)) as memory:
         memory.session("s", user="u").append({"role": "user", "content": "hi"})
         assert [row.content for row in memory.session("s").tail()] == ["hi"]
+        assert [change.first_seq for change in memory.changes()] == [1]
     formation.close()
 
 
-def test_the_policy_names_exactly_what_the_store_calls(tmp_path: Path) -> None:
+@pytest.mark.parametrize("feed", ["items", "streams"])
+def test_the_policy_names_exactly_what_the_store_calls(tmp_path: Path, feed: str) -> None:
     called: dict[str, set[str]] = {}
-    store = make_store(tmp_path)
+    of_stream: set[str] = set()
+    store = make_store(tmp_path, feed=feed)
     places = {getattr(schema.names(store.options), table.role): table.role for table in schema.TABLES}
 
     def note(action: str, table: str) -> None:
         called.setdefault(places[table], set()).add(action)
 
-    with Recollect(make_store(tmp_path)) as memory:
+    with Recollect(make_store(tmp_path, feed=feed)) as memory:
         memory.open()
     with Recollect(store) as memory:
         for table in schema.TABLES:
@@ -91,6 +104,9 @@ def test_the_policy_names_exactly_what_the_store_calls(tmp_path: Path) -> None:
                     note({"ConditionCheck": "ConditionCheckItem"}.get(kind, f"{kind}Item"), what["TableName"])
             else:
                 name = "".join(word.capitalize() for word in operation.split("_"))
+                if operation in OF_STREAMS:
+                    of_stream.add(name)
+                    return request(operation, arguments)
                 for table in arguments.get("RequestItems", {arguments.get("TableName"): None}):
                     note(name, table)
             return request(operation, arguments)
@@ -99,8 +115,9 @@ def test_the_policy_names_exactly_what_the_store_calls(tmp_path: Path) -> None:
         _everything(memory)
     remove_tables(tmp_path)
     assert {role: sorted(actions) for role, actions in called.items()} == {
-        role: sorted(actions) for role, actions in ACTIONS.items()
+        table.role: sorted(actions_of(table, store.options)) for table in schema.TABLES
     }
+    assert sorted(of_stream) == (sorted(STREAM) if feed == "streams" else [])
     assert prefix_of(tmp_path) in store.url
 
 
@@ -126,12 +143,17 @@ def _everything(memory: Recollect) -> None:
     memory.stats()
     list(memory.changes())
     memory.sweep()
-    from recollect.store import Delete, Partition
+    from recollect.store import Attach, Delete, Partition
     from recollect.store.driver import drive
 
     store: Any = memory._twin._store
     drive(store.query("preferences", (memory.scope,), limit=9))
     drive(store.query("messages_by_id", (memory.scope, "s", "5"), limit=1))
+    (row,) = session.append({"role": "user", "content": "with a vector"})
+    vector = Vector(session_id="s", seq=row.seq, id=row.id, model="m", data=b"\0\0")
+    for _ in range(2):
+        drive(store.commit(Partition(memory.scope, "session", "s"), [Attach(vectors=[vector])]))
+    drive(store.query("vectors", (memory.scope, "s"), limit=9))
     user.forget()
     preferences: Any = __import__("recollect.testing.kit", fromlist=["x"])
     partition = Partition(memory.scope, "user", "u")
@@ -143,8 +165,14 @@ def _everything(memory: Recollect) -> None:
 
 
 def test_the_ddbsh_script_creates_and_never_drops() -> None:
-    for options in OPTIONS:
+    for options in OPTIONS[:2]:
         script = ddbsh(options)
         assert script.count("CREATE TABLE IF NOT EXISTS") == len(schema.TABLES)
         assert "DROP" not in script.upper()
         assert '"app-conversations"' in script
+
+
+@pytest.mark.parametrize("asked", [{"feed": "streams"}, {"vector_dimensions": 8}], ids=str)
+def test_the_ddbsh_script_leaves_nothing_out_in_silence(asked: dict[str, Any]) -> None:
+    with pytest.raises(Unsupported, match="cloudformation"):
+        ddbsh(Options(region="us-east-1", prefix="app", **asked))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import threading
 import time
@@ -109,6 +110,67 @@ def test_a_table_without_its_index_is_refused(place: Path) -> None:
         Recollect(make_store(place)).open()
 
 
+def _creating(store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch, looks: int) -> list[str]:
+    """Let every table be in the making for so many looks at it; the looks are noted."""
+    describe, seen = schema.describe, list[str]()
+
+    async def slow(client: Any, name: str) -> dict[str, Any] | None:
+        found = await describe(client, name)
+        seen.append(name)
+        return found if found is None or seen.count(name) > looks else {**found, "TableStatus": "CREATING"}
+
+    monkeypatch.setattr(schema, "describe", slow)
+    return seen
+
+
+def test_a_table_in_the_making_is_waited_for(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Recollect(make_store(place)) as memory:
+        memory.open()
+    store = make_store(place, create=False)
+    seen = _creating(store, monkeypatch, looks=3)
+    with Recollect(store) as memory:
+        memory.session("s").append(HI)
+    assert seen.count(f"{prefix_of(place)}-conversations") == 4
+
+
+def test_a_table_that_is_never_made_is_said(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Recollect(make_store(place)) as memory:
+        memory.open()
+    store = make_store(place, create=False)
+    _creating(store, monkeypatch, looks=10**9)
+    monkeypatch.setattr(schema.prepare, "__kwdefaults__", {"wait": 0.2})
+    with pytest.raises(Unavailable, match=f"{prefix_of(place)}-conversations is not active after .* CREATING"):
+        Recollect(store).open()
+
+
+def _use(store: DynamoDBStore) -> None:
+    with Recollect(store) as memory:
+        memory.session("s").tail()
+        memory.session("s").read(after=0)
+        memory.session("s").append(HI)
+
+
+@pytest.mark.parametrize("operation", ["query", "batch_get_item", "describe_table", "transact_write_items"])
+def test_a_missing_permission_is_named(place: Path, operation: str) -> None:
+    import boto3
+    from botocore.exceptions import ClientError
+
+    options = options_of(place)
+    with Recollect(DynamoDBStore(options)) as memory:
+        memory.session("s").append(HI)
+    lent = boto3.client("dynamodb", region_name=options.region, endpoint_url=options.endpoint_url)
+    name = "".join(word.capitalize() for word in operation.split("_"))
+
+    def refuse(**_: Any) -> None:
+        said = f"User: arn:aws:iam::1:user/u is not authorized to perform: dynamodb:{name}"
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": said}}, name)
+
+    setattr(lent, operation, refuse)
+    with pytest.raises(ConfigError, match=f"AWS does not allow dynamodb:{name}"):
+        _use(DynamoDBStore(options, client=lent))
+    lent.close()
+
+
 def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("AWS_", "DDB_")):
@@ -191,6 +253,26 @@ def test_a_killed_server_costs_nothing_acknowledged(server: Dynoxide) -> None:
         assert [(c.first_seq, c.last_seq) for c in memory.changes()] == [(n, n) for n in range(1, 22)]
 
 
+def test_a_server_that_hangs_is_given_up_in_time(server: Dynoxide) -> None:
+    """What it was asked it may still do later: the repetition under the same id is none."""
+    with Recollect(_url(server, attempts="2", timeout="1", connect_timeout="1")) as memory:
+        session = memory.session("s")
+        session.append({**HI, "id": "a"})
+        server.hang()
+        try:
+            for call in (session.tail, lambda: session.append({**HI, "id": "b"})):
+                began = time.monotonic()
+                with pytest.raises(Unavailable) as caught:
+                    call()
+                assert caught.value.retryable
+                assert time.monotonic() - began < 8
+        finally:
+            server.go_on()
+        session.append({**HI, "id": "b"})
+        session.append({**HI, "id": "c"})
+        assert [(row.seq, row.id) for row in session.tail()] == [(1, "a"), (2, "b"), (3, "c")]
+
+
 def test_killed_among_writers_every_acknowledged_message_is_there_once(server: Dynoxide) -> None:
     acknowledged: dict[str, int] = {}
     stop = threading.Event()
@@ -260,22 +342,19 @@ def test_an_answer_lost_on_the_way_is_asked_for_again_without_doubling(place: Pa
 def test_a_large_commit_cut_off_anywhere_is_whole_or_not_there(
     place: Path, nth: int, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """150 messages are six transactions: the announcement, four for the stretch, the showing."""
+    """150 messages are six transactions: the announcement, four for the stretch (at once), the showing."""
     monkeypatch.setattr(commit, "BUSY_TURNS", 2)
     rows = [{"role": "user", "content": str(n), "id": str(n)} for n in range(150)]
     store = make_store(place)
     with Recollect(store) as memory:
         memory.session("s").append({**HI, "id": "first"})
-        request, count = store._client.request, 0
+        request, counter = store._client.request, itertools.count(1)
 
         def cut(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
-            nonlocal count
-            if operation == "transact_write_items":
-                count += 1
-                if count == nth and when == "after":
+            if operation == "transact_write_items" and next(counter) == nth:
+                if when == "after":
                     request(operation, arguments)
-                if count == nth:
-                    raise Unavailable("cut off")
+                raise Unavailable("cut off")
             return request(operation, arguments)
 
         store._client.request = cut  # type: ignore[method-assign]
@@ -308,14 +387,11 @@ def test_a_writer_that_comes_between_wins_and_the_large_commit_is_made_again(
     store = make_store(place)
     with Recollect(store) as memory, Recollect(make_store(place)) as other:
         memory.session("s").append({**HI, "id": "first"})
-        request, count = store._client.request, 0
+        request, counter = store._client.request, itertools.count(1)
 
         def meddle(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
-            nonlocal count
-            if operation == "transact_write_items":
-                count += 1
-                if count == 3:  # between two transactions of the stretch
-                    other.session("s").append({"role": "user", "content": "mine", "id": "0"})
+            if operation == "transact_write_items" and next(counter) == 3:  # between two transactions of the stretch
+                other.session("s").append({"role": "user", "content": "mine", "id": "0"})
             return request(operation, arguments)
 
         store._client.request = meddle  # type: ignore[method-assign]

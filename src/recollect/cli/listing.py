@@ -15,7 +15,7 @@ from rich.text import Text
 from recollect import Hit, Message, Page, Session, SessionHandle
 from recollect.cli import options
 from recollect.cli.command import command
-from recollect.cli.highlight import excerpt, matcher
+from recollect.cli.highlight import excerpt
 from recollect.cli.shell import Shell
 from recollect.cli.text import ago, clean, count, one_line, when
 from recollect.cli.transcript import speaker, transcript
@@ -195,7 +195,6 @@ def search(
 
 def show_hits(shell: Shell, hits: list[Hit], question: str, *, explain: bool = False) -> None:
     """Hits with where they stand, when, by whom, and the passage that matches."""
-    pattern = matcher(question)
     room = max(shell.out.width - 4, 20) * 3 if shell.out.is_terminal else 300
     for hit in hits:
         place = Text.assemble(
@@ -205,7 +204,7 @@ def show_hits(shell: Shell, hits: list[Hit], question: str, *, explain: bool = F
         if explain:
             parts = "  ".join(f"{name} {value:+.2f}" for name, value in hit.explain.items())
             shell.out.print(Text(" " * 8 + parts, style="dim"), soft_wrap=True)
-        passage = excerpt(hit.text, pattern, room)
+        passage = excerpt(hit.text, question, room)
         for line in passage.wrap(shell.out, max(shell.out.width - 8, 20)):
             shell.out.print(Text(" " * 8) + line, soft_wrap=True)
 

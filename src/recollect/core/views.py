@@ -104,6 +104,7 @@ class View:
         self._marks: dict[str, _Mark] = {}
         self._held: dict[tuple[str, int], Message] | None = {}
         self._held_bytes = 0
+        self._index_bytes = (0, 0)
         self._bare: dict[str, dict[int, Message]] | None = {} if embeds else None
         self._logs: dict[str, Log] = {}
         self._data_bytes = 0
@@ -217,8 +218,14 @@ class View:
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory it takes."""
-        return int(self.index.size_bytes) + self._held_bytes
+        """About how much memory it takes. To count the index's own takes longer than a search, so it is done anew when
+        it has grown by a twentieth."""
+        rows, size = self._index_bytes
+        if abs(len(self.index) - rows) > rows // 20:
+            with self._mutex:
+                size = int(self.index.size_bytes)
+                self._index_bytes = (len(self.index), size)
+        return size + self._held_bytes
 
 
 def _bytes(row: Message) -> int:

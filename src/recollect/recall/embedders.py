@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
@@ -125,7 +126,8 @@ class LocalEmbedder:
             self._encoder = SentenceTransformer(model)
         except Exception as error:
             raise ConfigError(f"the embedding model {model!r} cannot be loaded: {error}") from error
-        self._model = os.path.basename(model.rstrip("/\\")) or model  # noqa: PTH119
+        folder = Path(model)
+        self._model = "/".join(folder.absolute().parts[-2:]) if folder.exists() else model
         self._prefixes = (document_prefix, query_prefix)
 
     @property

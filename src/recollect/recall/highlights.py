@@ -5,7 +5,7 @@ from __future__ import annotations
 from recollect.recall.analyzer import Kind, query_words, terms_with_spans
 
 
-def spans(text: str, query: str) -> list[tuple[int, int]]:
+def highlights(text: str, query: str) -> list[tuple[int, int]]:
     """Begins and ends in the text of what the query's words match, through their stems, in order and not overlapping.
 
     Stop words are marked only when the query has nothing else; a single character of a script without spaces only

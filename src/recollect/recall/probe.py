@@ -12,15 +12,16 @@ from typing import Any
 
 from recollect.recall.embedders import Embedder
 
-NEEDED = 4
-"""Of five: a model that guesses passes in one of five tries, one that knows the language in nearly all."""
+NEEDED = 3
+"""Of five. A model that does not know a language goes by what looks alike, and gets none right: all-MiniLM-L6-v2 has four
+in English and none in each of the others."""
 
 Triple = tuple[str, str, str]
 """A sentence, one that says the same in other words, one that says another thing in the same words."""
 
 TRIPLES: dict[str, tuple[Triple, ...]] = {
     "english": (
-        ("The doctor told me to rest.", "My physician said I should take it easy.", "The doctor told me about the new train."),
+        ("The doctor told me to rest.", "My physician said I should take it easy.", "The doctor told me a story of trains."),
         ("She bought a car last week.", "A vehicle was purchased by her some days ago.", "She bought bread last week."),
         ("It rained all night.", "There was heavy rainfall until morning.", "It snored all night."),
         ("Our flight was cancelled.", "The airline called off our trip.", "Our contract was cancelled."),

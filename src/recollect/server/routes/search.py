@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from recollect import Hit, highlights
 from recollect.server.bodies import reply
 from recollect.server.params import AsOf, Limit, Offset, OfSession, OfUser, Since, Until, fails, gives, instant
 from recollect.server.schemas import ChangeOut, HitOut, Page, StatsOut
@@ -35,6 +36,7 @@ async def search(
     until: Until = None,
     as_of: AsOf = None,
     offset: Offset = 0,
+    highlight: Annotated[bool, Query(description="Also where the words stand in each text.")] = False,
 ) -> Response:
     """What answers the question best; in Chinese, Japanese and Korean too. With a user, memories are found too."""
     hits = await memory_of(request).search(
@@ -48,7 +50,13 @@ async def search(
         as_of=instant(as_of, "as_of"),
         offset=offset,
     )
-    return reply({"items": [hit.to_dict() for hit in hits], "cursor": None})
+    return reply({"items": [shown(hit, q if highlight else None) for hit in hits], "cursor": None})
+
+
+def shown(hit: Hit, query: str | None) -> dict[str, Any]:
+    """A hit as JSON-able data; with a query also where its words stand in the text."""
+    marks = {} if query is None else {"highlights": highlights(hit.text, query)}
+    return {**hit.to_dict(), **marks}
 
 
 @router.get(
@@ -62,9 +70,9 @@ async def stats(
     request: Request,
     user_id: OfUser = None,
     session_id: OfSession = None,
-    detail: Annotated[bool, Query(description="Read every message, for roles, days and tokens.")] = False,
+    detail: Annotated[bool, Query(description="Read every message once, for all that needs it.")] = False,
 ) -> Response:
-    """Sessions, messages, users; with `detail` also tokens, roles and days."""
+    """Sessions, messages, users; with `detail` also roles, days, hours, tokens, lengths and the time to a reply."""
     memory = memory_of(request)
     if session_id is not None:
         found = await memory.session(session_id).stats(detail=detail)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from recollect.stores.dynamodb.plan import FREE, Entry
-from recollect.stores.dynamodb.values import Item, size_of, text
+from recollect.stores.dynamodb.known import Entry
+from recollect.stores.dynamodb.values import Item, bound_of, text
 
 MOST = 100
 """Actions of one TransactWriteItems."""
@@ -52,20 +53,12 @@ def _guard(hash: str, commit_id: str | None) -> dict[str, Any]:
     }
 
 
-def put_entry(table: str, entry: Entry, *, floor: str, now: str) -> Action:
-    """Write an entry of the index; that of an id only if the id is free."""
-    if entry.guarded is None:
-        return put(table, entry.item)
-    return {
-        "Put": {
-            "TableName": table,
-            "Item": entry.item,
-            "ConditionExpression": FREE,
-            "ExpressionAttributeNames": {"#ts": "timestamp"},
-            "ExpressionAttributeValues": {":floor": text(floor), ":now": text(now)},
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-    }
+def put_entry(table: str, entry: Entry) -> Action:
+    """Write an entry of the index; that of an id in question only if the id was never used.
+
+    One that was, by a message that is gone, fails as well: what stands against it says so, and the next try knows.
+    """
+    return put(table, entry.item) if entry.guarded is None else guarded_put(table, entry.item, "session_id", None)
 
 
 def delete(table: str, key: Item) -> Action:
@@ -74,8 +67,8 @@ def delete(table: str, key: Item) -> Action:
 
 
 def size(actions: list[Action]) -> int:
-    """Bytes of the items that are put."""
-    return sum(size_of(action["Put"]["Item"]) for action in actions if "Put" in action)
+    """Bytes that the items which are put take at most."""
+    return sum(bound_of(action["Put"]["Item"]) for action in actions if "Put" in action)
 
 
 def fits(actions: list[Action]) -> bool:
@@ -83,7 +76,7 @@ def fits(actions: list[Action]) -> bool:
     return len(actions) <= MOST and size(actions) <= MOST_BYTES
 
 
-def chunks(actions: list[Action], most: int = MOST - 1) -> list[list[Action]]:
+def chunks(actions: Sequence[Action], most: int = MOST - 1) -> list[list[Action]]:
     """The actions in their order, as many together as fit."""
     out: list[list[Action]] = [[]]
     held = 0

@@ -13,6 +13,8 @@ from recollect.store import Driver
 from recollect.stores.dynamodb.failures import translate
 from recollect.stores.dynamodb.options import Options
 from recollect.stores.dynamodb.values import Item
+from recollect.stores.dynamodb.whole import refuse_what_is_cut_off
+from recollect.stores.dynamodb.wire import speed_up
 
 GET_KEYS = 100
 """Keys of one BatchGetItem."""
@@ -21,6 +23,9 @@ WRITE_ITEMS = 25
 """Requests of one BatchWriteItem."""
 
 UNPROCESSED_TRIES = 12
+
+OF_STREAMS = {"describe_stream", "get_shard_iterator", "get_records"}
+"""Operations of DynamoDB Streams."""
 
 
 class Cancelled(Exception):
@@ -44,6 +49,8 @@ class Client:
         self._options = options
         self._borrowed = borrowed
         self._client: Any = None
+        self._streams: Any = None
+        self._region: str | None = None if borrowed is None else borrowed.meta.region_name
         self._driver: Driver | None = None
         self._lock = threading.Lock()
         self.where = options.endpoint_url or options.region or "AWS"
@@ -56,17 +63,22 @@ class Client:
     async def open(self, driver: Driver) -> None:
         """Make the client; nothing is asked of the server yet."""
         if self._client is None:
-            self._client = self._borrowed or await driver.run(self._make)
+            client = self._borrowed or await driver.run(self._make)
+            refuse_what_is_cut_off(client)
+            self._client = client
         self._driver = driver
 
     async def close(self) -> None:
         """Close the connections, if they are ours."""
         with self._lock:
             client, self._client = self._client, None
+            streams, self._streams = self._streams, None
+        if streams is not None:
+            streams.close()
         if client is not None and client is not self._borrowed:
             client.close()
 
-    def _make(self) -> Any:
+    def _make(self, service: str = "dynamodb") -> Any:
         try:
             import boto3
             from botocore.config import Config
@@ -86,10 +98,10 @@ class Client:
             session = boto3.session.Session(
                 aws_access_key_id=options.access_key,
                 aws_secret_access_key=options.secret_key,
-                region_name=options.region,
+                region_name=options.region or self._region,
             )
             session._session.register_component("data_loader", _loader())
-            return session.client("dynamodb", endpoint_url=options.endpoint_url, config=config)
+            client = session.client(service, endpoint_url=options.endpoint_url, config=config)
         except Exception as error:
             found = translate(error, "the client", self.where)
             if found is None and isinstance(error, ValueError):
@@ -97,6 +109,9 @@ class Client:
             if found is None:
                 raise
             raise found from error
+        if service == "dynamodb":
+            speed_up(client)
+        return client
 
     async def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """One request, and its answer.
@@ -117,6 +132,8 @@ class Client:
         client = self._client
         if client is None:
             raise ConfigError("this store is closed")
+        if operation in OF_STREAMS:
+            client = self._of_streams()
         try:
             answer: dict[str, Any] = getattr(client, operation)(**arguments)
             return answer
@@ -128,6 +145,13 @@ class Client:
             if (found := translate(error, name, self.where)) is None:
                 raise
             raise found from error
+
+    def _of_streams(self) -> Any:
+        """The client of DynamoDB Streams, which is a service of its own."""
+        with self._lock:
+            if self._streams is None:
+                self._streams = self._make("dynamodbstreams")
+            return self._streams
 
     async def get(self, table: str, key: Item, *, consistent: bool = True) -> Item | None:
         """One item by its key."""
@@ -191,12 +215,9 @@ class Client:
                 return items
 
     async def pause(self, turn: int) -> None:
-        """Wait before another try: longer each time, at random, so that those who met do not meet again.
-
-        "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: full jitter.
-        """
+        """Wait before another try."""
         assert self._driver is not None
-        await self._driver.sleep(random.uniform(0.0, min(0.5, 0.004 * 2 ** min(turn, 10))))
+        await self._driver.sleep(pause_of(turn))
 
     async def _back_off(self, tries: int, *, made_progress: bool) -> int:
         tries = 0 if made_progress else tries + 1
@@ -204,6 +225,14 @@ class Client:
             raise Unavailable(f"DynamoDB at {self.where} does not process what it is sent: it is throttled")
         await self.pause(tries)
         return tries
+
+
+def pause_of(turn: int) -> float:
+    """Seconds to wait before another try: longer each time, at random, so that those who met do not meet again.
+
+    "Exponential Backoff And Jitter", AWS Architecture Blog, 2015: full jitter.
+    """
+    return random.uniform(0.0, min(0.5, 0.004 * 2 ** min(turn, 10)))
 
 
 def _count(requests: Mapping[str, Any]) -> int:

@@ -8,20 +8,26 @@ from datetime import timedelta
 
 from recollect.errors import ConfigError, LimitExceeded, RecollectError, Unavailable
 from recollect.model import Session
-from recollect.store import Append, Delete, Driver, Op, Partition, Put, Result
+from recollect.store import Append, Attach, Delete, Driver, Op, Partition, Put, Result
 from recollect.store.codec import dump_time
-from recollect.stores.dynamodb import actions, feed
+from recollect.stores.dynamodb import actions, staged
 from recollect.stores.dynamodb.actions import Action
 from recollect.stores.dynamodb.cache import Cache, Slot
 from recollect.stores.dynamodb.client import Cancelled, Client
+from recollect.stores.dynamodb.feed import ChangeFeed
 from recollect.stores.dynamodb.header import Header, header_of
 from recollect.stores.dynamodb.keys import Ticks, key, timestamp
-from recollect.stores.dynamodb.plan import Known, Plan
+from recollect.stores.dynamodb.known import Known
+from recollect.stores.dynamodb.plan import Plan
 from recollect.stores.dynamodb.reads import Reads
 from recollect.stores.dynamodb.schema import Names
+from recollect.stores.dynamodb.vectors import Vectors
 
 MANY_IDS = 45
 """From so many messages on, the ids are looked up before the commit: it will not fit one transaction anyway."""
+
+SAMPLE = 100
+"""Of many ids only so many: if none of them is there, the rest are taken for new until one of them turns out not to be."""
 
 TURNS = 400
 """How often a commit that loses against others is tried before it says so."""
@@ -62,9 +68,21 @@ class Commits:
     """
 
     def __init__(
-        self, client: Client, names: Names, driver: Driver, reads: Reads, cache: Cache, ticks: Ticks, *, compress: bool
+        self,
+        client: Client,
+        names: Names,
+        driver: Driver,
+        reads: Reads,
+        vectors: Vectors,
+        feed: ChangeFeed,
+        cache: Cache,
+        ticks: Ticks,
+        *,
+        compress: bool,
     ) -> None:
         self._client = client
+        self._vectors = vectors
+        self._feed = feed
         self._names = names
         self._driver = driver
         self._reads = reads
@@ -76,11 +94,12 @@ class Commits:
         """All operations or none; what they give, and the plan that was carried out."""
         slot = self._cache.slot(key(partition.scope, partition.id))
         known, of, fresh, waited, lost = Known(), None, not slot.loaded, 0, 0
+        mine, thorough = set[str](), False
         while lost < TURNS:
             if not slot.loaded:
                 await self._load(slot, partition)
             base = slot.header
-            if base is not None and base.busy_until > dump_time(self._driver.now()) and waited < BUSY_TURNS:
+            if base is not None and waited < BUSY_TURNS and base.commit_id not in mine and self._busy(base):
                 waited += 1
                 await self._driver.sleep(BUSY_STEP)
                 await self._load(slot, partition)
@@ -89,7 +108,7 @@ class Commits:
             if of is not base:
                 known, of = Known(), base
             if base is not None:
-                await self._find_out(partition, base, ops, known)
+                await self._find_out(partition, base, ops, known, thorough=thorough)
             plan = Plan(
                 partition,
                 base,
@@ -108,7 +127,7 @@ class Commits:
             else:
                 if plan.changed:
                     try:
-                        await self._write(slot, plan)
+                        await self._write(slot, plan, known, mine)
                         return results, plan
                     except _Stale:
                         fresh = False
@@ -122,6 +141,7 @@ class Commits:
                         known.ids |= await self._reads.stored_by_ids(base, unsure.ids)
                         continue
                     except Cancelled as cancelled:
+                        thorough = True
                         if await self._learn(cancelled, base, known):
                             continue
                         if lost >= THROTTLED_TURNS and THROTTLED & set(cancelled.codes):
@@ -142,8 +162,19 @@ class Commits:
     async def _load(self, slot: Slot, partition: Partition) -> None:
         slot.set(await self._reads.header(partition.scope, partition.id))
 
-    async def _find_out(self, partition: Partition, base: Header, ops: Sequence[Op], known: Known) -> None:
-        """What a plan has to know of stored messages."""
+    def _busy(self, base: Header) -> bool:
+        """Whether somebody writes a large commit here."""
+        return base.busy_until > dump_time(self._driver.now())
+
+    async def _find_out(
+        self, partition: Partition, base: Header, ops: Sequence[Op], known: Known, *, thorough: bool
+    ) -> None:
+        """What a plan has to know of stored messages.
+
+        Parameters
+        ----------
+        thorough: look up every one of many ids.
+        """
         now = dump_time(self._driver.now())
         if not base.live(now):
             return
@@ -155,10 +186,20 @@ class Commits:
         for op in ops:
             if isinstance(op, Delete) and op.table == "messages" and op.seq is not None and op.seq not in known.seqs:
                 known.seqs[op.seq] = await self._reads.stored_by_seq(base, op.seq)
+        attached = {vector.id for op in ops if isinstance(op, Attach) for vector in op.vectors} - known.entries.keys()
+        if attached and base.last_seq:
+            entries = await self._reads.live_entries(base, sorted(attached))
+            known.entries |= {id: entries.get(id) for id in attached}
         rows = [row.id for op in ops if isinstance(op, Append) for row in op.rows]
         if len(rows) > MANY_IDS and base.last_seq:
             unknown = [id for id in dict.fromkeys(rows) if id not in known.ids]
-            known.ids |= await self._reads.stored_by_ids(base, unknown)
+            if not thorough and not known.likely_new:
+                sample = unknown[:: -(-len(unknown) // SAMPLE) or 1]
+                known.ids |= await self._reads.stored_by_ids(base, sample)
+                known.likely_new = not any(known.ids[id] for id in sample)
+                unknown = [id for id in unknown if id not in known.ids]
+            if not known.likely_new:
+                known.ids |= await self._reads.stored_by_ids(base, unknown)
 
     async def _learn(self, cancelled: Cancelled, base: Header | None, known: Known) -> bool:
         """What a cancelled transaction says; whether the commit can be tried again at once."""
@@ -178,19 +219,42 @@ class Commits:
                 raise ConfigError("AWS does not allow a part of the transaction (AccessDenied)") from cancelled
         return False
 
-    async def _write(self, slot: Slot, plan: Plan) -> None:
-        """Carry a plan out. Raises `Cancelled` if it lost, `_Stale` if it would."""
+    async def _write(self, slot: Slot, plan: Plan, known: Known, mine: set[str]) -> None:
+        """Carry a plan out. Raises `Cancelled` if it lost, `_Stale` if it would.
+
+        Parameters
+        ----------
+        mine: takes the ids of headers that announce a large commit of this call.
+        """
         names, base = self._names, plan.base
         header = plan.header()
-        floor, guard = base.floor if base else "0", base.commit_id if base else None
-        puts = [actions.put(names.conversations, item) for item in plan.messages()]
         entries = plan.entries()
-        puts += [actions.put_entry(names.index, entry, floor=floor, now=plan.now) for entry in entries]
+        messages = [actions.put(names.conversations, item) for item in plan.messages()]
+        puts = [actions.put_entry(names.index, entry) for entry in entries]
+        rest = self._rest(plan, header)
+        first = actions.guarded_put(names.conversations, header.item(), "session_id", _guard(base))
+        lanes = staged.closed(names.index, plan.key) if base and base.busy_until else []
+        scope = plan.partition.scope
+        fresh, others = (self._vectors.puts(scope, plan.vectors(fresh=new)) for new in (True, False))
+        whole = [first, *messages, *puts, *fresh, *rest, *lanes]
+        if base is not None and others and not actions.fits([*whole, *others]):
+            await self._vectors.write(base, plan.vectors(fresh=False))
+            others = []
+        if actions.fits([*whole, *others]):
+            await self._send(slot, base, [*whole, *others], header, wait=self._driver.blocking)
+            return
+        unsure = [entry.guarded for entry in entries if entry.guarded is not None]
+        if unsure and not known.likely_new:
+            raise _Unsure(unsure)
+        await self._write_staged(slot, plan, header, [*puts, *messages, *fresh], rest, mine)
+
+    def _rest(self, plan: Plan, header: Header) -> list[Action]:
+        """What a commit writes beside its header, its messages and their entries."""
+        names = self._names
         rest: list[Action] = []
-        for message, entry in plan.removed():
-            rest.append(actions.delete(names.conversations, message))
-            if entry:
-                rest.append(actions.delete(names.index, entry))
+        messages, entries = plan.removed()
+        rest += [actions.delete(names.conversations, message) for message in messages]
+        rest += [actions.delete(names.index, entry) for entry in entries]
         summary = plan.summary()
         if summary is not None:
             rest.append(
@@ -199,22 +263,18 @@ class Commits:
                 else actions.delete(names.conversations, plan.summary_key())
             )
         if plan.changes:
-            rest.append(actions.put(names.changes, feed.entry(plan.partition, header.last, plan.now, plan.changes)))
-        whole = [actions.guarded_put(names.conversations, header.item(), "session_id", guard), *puts, *rest]
-        if actions.fits(whole):
-            await self._send(slot, base, whole, header, wait=self._driver.blocking)
-            return
-        if unsure := [entry.guarded for entry in entries if entry.guarded is not None]:
-            raise _Unsure(unsure)
-        await self._write_staged(slot, plan, header, puts, rest)
+            rest.append(
+                actions.put(names.changes, self._feed.entry(plan.partition, header.last, plan.now, plan.changes))
+            )
+        return rest
 
     async def _write_staged(
-        self, slot: Slot, plan: Plan, header: Header, puts: list[Action], rest: list[Action]
+        self, slot: Slot, plan: Plan, header: Header, puts: list[Action], rest: list[Action], mine: set[str]
     ) -> None:
         """Too much for one transaction: announce the stretch, fill it, and show it all at once.
 
-        The announcement hides the stretch from readers and is the guard of what fills it: whoever commits meanwhile
-        takes the guard away, so nothing can be written into the stretch once it has become garbage.
+        The announcement hides the stretch from readers and opens the lanes through which it is filled: whoever commits
+        meanwhile closes them, so nothing can be written into the stretch once it has become garbage.
         """
         names, base = self._names, plan.base
         low, high = plan.stretch()
@@ -223,14 +283,16 @@ class Commits:
         begun.garbage.append((timestamp(low), timestamp(high) + "~"))
         begun.busy_until = dump_time(plan.instant + BUSY)
         begun.look_again(begun.busy_until)
-        guard = base.commit_id if base else None
-        announce = actions.guarded_put(names.conversations, begun.item(), "session_id", guard)
-        await self._send(slot, base, [announce], begun)
-        still_ours = actions.check(names.conversations, plan.header_key(), "session_id", begun.commit_id)
-        for chunk in actions.chunks(puts):
-            await self._send(slot, begun, [still_ours, *chunk], begun)
+        mine.add(begun.commit_id)
+        announce = actions.guarded_put(names.conversations, begun.item(), "session_id", _guard(base))
+        await self._send(slot, base, [announce, *staged.opened(names.index, plan.key, begun.commit_id)], begun)
+        try:
+            await self._driver.run(staged.fill, self._client, names.index, plan.key, begun.commit_id, puts)
+        except BaseException:
+            slot.loaded = False
+            raise
         show = actions.guarded_put(names.conversations, header.item(), "session_id", begun.commit_id)
-        await self._send(slot, begun, [show, *rest], header)
+        await self._send(slot, begun, [show, *rest, *staged.closed(names.index, plan.key)], header)
 
     async def _send(
         self, slot: Slot, base: Header | None, sent: list[Action], after: Header, *, wait: bool = True
@@ -245,7 +307,7 @@ class Commits:
         if not slot.lock.acquire(blocking=wait):
             raise _Waiting
         try:
-            if slot.header is not base:
+            if _guard(slot.header) != _guard(base):
                 raise _Stale
             self._transact(slot, sent, after)
         finally:
@@ -266,6 +328,11 @@ class Commits:
             slot.loaded = False
             raise
         slot.set(after)
+
+
+def _guard(header: Header | None) -> str | None:
+    """What the next commit demands to be stored."""
+    return None if header is None else header.commit_id
 
 
 def _counts(op: Op) -> bool:

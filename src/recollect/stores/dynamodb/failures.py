@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from recollect.errors import ConfigError, LimitExceeded, RecollectError, Unavailable
 
 _BAD_CREDENTIALS = {
@@ -59,6 +61,8 @@ def translate(error: BaseException, operation: str, where: str) -> RecollectErro
         return ConfigError("no AWS region: dynamodb://REGION/PREFIX, or AWS_REGION")
     if isinstance(error, aws.HTTPClientError | aws.ConnectionError):
         return Unavailable(f"DynamoDB at {where} does not answer ({operation}): {error}")
+    if isinstance(error, msgspec.DecodeError):
+        return Unavailable(f"what {where} sends is no answer of DynamoDB ({operation}): {error}")
     if isinstance(error, aws.BotoCoreError):
         return ConfigError(f"{operation} cannot be called: {error}")
     return None
@@ -83,3 +87,10 @@ def _of_response(response: Any, operation: str, where: str) -> RecollectError:
     ):
         return LimitExceeded(f"DynamoDB refuses the size ({operation}): {message}")
     return ConfigError(f"DynamoDB refuses {operation} ({code}): {message}")
+
+
+def code_of(error: BaseException) -> str:
+    """AWS's code of what a translated error was made from; empty if it was none of AWS's."""
+    response = getattr(error.__cause__, "response", None) or {}
+    code: str = response.get("Error", {}).get("Code", "")
+    return code

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -47,6 +47,13 @@ def entry(partition: Partition, stamp: int, at: str, changes: Sequence[tuple[str
     return {
         "feed": text(partition.scope),
         "position": text(f"{HEAD}/{spread(place)}/{place}/{stamp:020}"),
+        **entry_of(partition, stamp, at, changes),
+    }
+
+
+def entry_of(partition: Partition, stamp: int, at: str, changes: Sequence[tuple[str, str, int, int]]) -> Item:
+    """What an entry says, whatever its key is."""
+    return {
         "partition_kind": text(partition.kind),
         "partition_id": text(partition.id),
         "stamp": number(stamp),
@@ -62,6 +69,19 @@ def entry(partition: Partition, stamp: int, at: str, changes: Sequence[tuple[str
 
 def _numbers(first: int, last: int) -> Item:
     return {"first_seq": number(first), "last_seq": number(last)} if first else {}
+
+
+class ChangeFeed(Protocol):
+    """A way to keep the feed."""
+
+    def entry(self, partition: Partition, stamp: int, at: str, changes: Sequence[tuple[str, str, int, int]]) -> Item:
+        """The item that a commit puts into the table of changes; see `entry`."""
+
+    async def changes(self, scope: str, after: str | None, limit: int) -> list[Change]:
+        """The feed of a tenant behind a cursor."""
+
+    async def sweep(self) -> int:
+        """Remove what is older than the retention; how many entries."""
 
 
 class _Head(Struct, frozen=True):
@@ -82,6 +102,9 @@ class Feed:
         self._table = names.changes
         self._driver = driver
         self._retention = timedelta(seconds=retention)
+
+    def entry(self, partition: Partition, stamp: int, at: str, changes: Sequence[tuple[str, str, int, int]]) -> Item:
+        return entry(partition, stamp, at, changes)
 
     async def changes(self, scope: str, after: str | None, limit: int) -> list[Change]:
         """The feed behind a cursor."""
@@ -295,18 +318,23 @@ def _changes(item: Item) -> list[Change]:
     place = int(item["first"]["N"])
     for commit in item["commits"]["L"]:
         held = commit["M"]
-        for change in held["changes"]["L"]:
-            fields = change["M"]
-            out.append(
-                Change(
-                    cursor=str(place),
-                    kind=fields["kind"]["S"],
-                    table=fields["table"]["S"],
-                    partition=held["partition_id"]["S"],
-                    first_seq=get_number(fields, "first_seq"),
-                    last_seq=get_number(fields, "last_seq"),
-                    at=load_time(held["at"]["S"]),
-                )
-            )
-            place += 1
+        count = len(held["changes"]["L"])
+        out += changes_of(held, [str(number) for number in range(place, place + count)])
+        place += count
     return out
+
+
+def changes_of(held: Item, cursors: Sequence[str]) -> list[Change]:
+    """What an entry says, each change with its cursor."""
+    return [
+        Change(
+            cursor=cursor,
+            kind=change["M"]["kind"]["S"],
+            table=change["M"]["table"]["S"],
+            partition=held["partition_id"]["S"],
+            first_seq=get_number(change["M"], "first_seq"),
+            last_seq=get_number(change["M"], "last_seq"),
+            at=load_time(held["at"]["S"]),
+        )
+        for cursor, change in zip(cursors, held["changes"]["L"], strict=True)
+    ]

@@ -31,6 +31,7 @@ class Header(Struct, kw_only=True):
     garbage: stretches that hold remains of what was never committed or was deleted, hidden from every reader.
     busy_until: a large commit is being written; others let it go first until then.
     owner_stale: the messages' ``user_id`` attribute may still name an owner of before.
+    vectors: messages may have vectors.
     due: the sweep has to look here from then on; never later than that is so.
     earliest, latest: of the messages' ``created_at``; ordered: whether it never fell with the numbers.
     lag, ahead: by how many microseconds ``created_at`` lies before or behind the sort key, at most.
@@ -67,6 +68,7 @@ class Header(Struct, kw_only=True):
     lag: int = 0
     ahead: int = 0
     owner_stale: bool = False
+    vectors: bool = False
 
     def copy(self) -> Header:
         """Another one to change."""
@@ -156,6 +158,8 @@ class Header(Struct, kw_only=True):
             item["time_ordered"] = {"BOOL": False}
         if self.owner_stale:
             item["owner_changed"] = {"BOOL": True}
+        if self.vectors:
+            item["has_vectors"] = {"BOOL": True}
         check_fits(item, "a session's header")
         return item
 
@@ -204,6 +208,7 @@ def _header_of(item: Item) -> Header:
         lag=get_number(item, "lag"),
         ahead=get_number(item, "ahead"),
         owner_stale="owner_changed" in item,
+        vectors="has_vectors" in item,
         **common,
     )
 

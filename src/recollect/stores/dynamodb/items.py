@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from recollect.errors import CorruptRecord, LimitExceeded, missing_extra
-from recollect.model import Message, Preferences, Summary
+from recollect.model import Message, Preferences, Summary, Vector
 from recollect.store.codec import (
     dump_json,
     dump_object,
@@ -18,13 +18,16 @@ from recollect.store.codec import (
     load_parts,
     load_time,
 )
-from recollect.stores.dynamodb.keys import SUMMARY, piece_key
-from recollect.stores.dynamodb.values import Item, get_number, get_text, number, size_of, text
+from recollect.stores.dynamodb.keys import SUMMARY, piece_key, vector_entry
+from recollect.stores.dynamodb.values import Item, bound_of, get_number, get_text, number, size_of, text
 
 T = TypeVar("T")
 
 ROOM = 360 * 1024
 """Bytes of the long fields that one item takes: the rest of its 400 KB is for ids and names."""
+
+LARGEST = 390 * 1024
+"""Bytes of an item that cannot be split."""
 
 COMPRESS_FROM = 1024
 """Bytes from which a field is worth compressing: below, nothing is saved of the kilobytes that are paid for."""
@@ -59,9 +62,7 @@ def message_items(session: str, timestamp: str, message: Message, *, owner: str 
     }
     if owner is not None:
         item["user_id"] = text(owner)
-    if message.expires_at is not None:
-        item["expires_at"] = text(dump_time(message.expires_at))
-        item["ttl"] = number(ttl_of(message))
+    item |= lifetime_of(message)
     parts = dump_parts(content)
     long: dict[str, str | None] = {
         "content": content if isinstance(content, str) or content is None else message.text,
@@ -98,10 +99,12 @@ def message_items(session: str, timestamp: str, message: Message, *, owner: str 
     return [item, *pieces]
 
 
-def ttl_of(message: Message) -> int:
-    """When DynamoDB may remove an expiring message: seconds since 1970."""
-    assert message.expires_at is not None
-    return max(0, int((message.expires_at).timestamp() + TTL_MARGIN.total_seconds()))
+def lifetime_of(message: Message) -> Item:
+    """When a message is gone (nothing for one that stays), and when DynamoDB may remove it: seconds since 1970."""
+    if message.expires_at is None:
+        return {}
+    ttl = max(0, int((message.expires_at).timestamp() + TTL_MARGIN.total_seconds()))
+    return {"expires_at": text(dump_time(message.expires_at)), "ttl": number(ttl)}
 
 
 def _value(value: str | bytes) -> dict[str, Any]:
@@ -201,8 +204,7 @@ def _decompressed(packed: bytes) -> str:
 
 def check_fits(item: Item, what: str) -> None:
     """Raise `LimitExceeded` for an item that cannot be split and is too large for one."""
-    size = size_of(item)
-    if size > 390 * 1024:
+    if bound_of(item) > LARGEST and (size := size_of(item)) > LARGEST:
         raise LimitExceeded(f"{what} of {size:,} bytes is over what one DynamoDB item holds (400 KB)")
 
 
@@ -250,6 +252,46 @@ def summary_of(item: Item, session_id: str) -> Summary:
         ),
         f"the summary of session {session_id!r}",
     )
+
+
+def vector_item(session: str, vector: Vector, message: Mapping[str, Any]) -> Item:
+    """The item of a vector.
+
+    Parameters
+    ----------
+    session: the partition key. message: its message, or the entry of its id: ``timestamp``, ``expires_at``, ``ttl``.
+    """
+    item: Item = {
+        "session_id": text(session),
+        "entry": text(vector_entry(vector.seq)),
+        "timestamp": message["timestamp"],
+        "seq": number(vector.seq),
+        "message_id": text(vector.id),
+        "model": text(vector.model),
+        "data": {"B": vector.data},
+        **{name: message[name] for name in ("expires_at", "ttl") if name in message},
+    }
+    check_fits(item, "a vector")
+    return item
+
+
+def vector_of(item: Item, session_id: str) -> Vector:
+    """The vector of an item."""
+    return _decoded(
+        lambda: Vector(
+            session_id=session_id,
+            seq=int(item["seq"]["N"]),
+            id=item["message_id"]["S"],
+            model=item["model"]["S"],
+            data=item["data"]["B"],
+        ),
+        f"a vector of session {session_id!r}",
+    )
+
+
+def is_of(vector: Vector, entry: Item | None) -> bool:
+    """Whether the entry of a vector's id is that of its message."""
+    return entry is not None and int(entry["seq"]["N"]) == vector.seq
 
 
 def preferences_item(user: str, scope: str, row: Preferences, extra: Mapping[str, Any]) -> Item:

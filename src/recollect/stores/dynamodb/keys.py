@@ -21,6 +21,9 @@ SUMMARY = "#summary"
 END = "~"
 """Behind an instant: above everything that belongs to the message of that instant."""
 
+VECTORS = "vector/"
+"""With this the sort keys of vectors in the index begin."""
+
 SEGMENT = 16
 """Every so many messages the index notes where the next one stands, so that any number is found in one request."""
 
@@ -47,6 +50,16 @@ def id_entry(id: str) -> str:
 def seq_entry(seq: int) -> str:
     """The sort key in the index of a number."""
     return f"seq/{seq:012}"
+
+
+def vector_entry(seq: int) -> str:
+    """The sort key in the index of the vector of a message."""
+    return f"{VECTORS}{seq:012}"
+
+
+def lane_entry(number: int) -> str:
+    """The sort key in the index of a lane through which a large commit is written."""
+    return f"lane/{number}"
 
 
 def segment_start(seq: int) -> int:

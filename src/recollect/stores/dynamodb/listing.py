@@ -18,7 +18,8 @@ from recollect.stores.dynamodb.client import Client
 from recollect.stores.dynamodb.header import Header, header_of
 from recollect.stores.dynamodb.items import preferences_of
 from recollect.stores.dynamodb.keys import key
-from recollect.stores.dynamodb.reads import Pages, Reads
+from recollect.stores.dynamodb.pages import Pages
+from recollect.stores.dynamodb.reads import Reads
 from recollect.stores.dynamodb.schema import Names
 from recollect.stores.dynamodb.values import Item, text
 

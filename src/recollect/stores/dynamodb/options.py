@@ -36,6 +36,9 @@ class Options(Struct, frozen=True, kw_only=True):
     point_in_time_recovery, deletion_protection: as they are called in AWS, when tables are created.
     kms_key: the id, alias or ARN of the key that encrypts the tables; None for the one that AWS owns.
     feed_retention: seconds that entries of the feed are kept by `sweep`.
+    vector_dimensions: length of the vectors that an index of DynamoDB's own searches, when tables are created; None for
+        no such index. Only with ``on_demand``.
+    feed: ``items``, or ``streams`` for DynamoDB Streams, which keep 24 hours. The same for all who use the tables.
     """
 
     region: str | None = None
@@ -61,6 +64,8 @@ class Options(Struct, frozen=True, kw_only=True):
     deletion_protection: bool = False
     kms_key: str | None = None
     feed_retention: float = 7 * 86400
+    vector_dimensions: int | None = None
+    feed: Literal["items", "streams"] = "items"
 
     @property
     def creates(self) -> bool:
@@ -78,6 +83,7 @@ class Options(Struct, frozen=True, kw_only=True):
             "conversations": self.conversations,
             "preferences": self.preferences,
             "graph": self.graph,
+            "feed": None if self.feed == "items" else self.feed,
         }
         asked = "&".join(f"{name}={quote(value, safe=':/')}" for name, value in given.items() if value)
         return f"dynamodb://{self.region or ''}/{self.prefix}{'?' if asked else ''}{asked}"
@@ -120,6 +126,10 @@ def parse(netloc: str, path: str, options: dict[str, str]) -> Options:
     for name, read in _READERS.items():
         if (value := options.pop(name, None)) is not None:
             given[name] = read(name, value)
+    if given.get("vector_dimensions", 1) > 4096:
+        raise ConfigError("vector_dimensions is at most 4096")
+    if "vector_dimensions" in given and given.get("billing") == "provisioned":
+        raise ConfigError("a vector index needs billing=on_demand")
     return Options(**given)
 
 
@@ -190,4 +200,6 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "deletion_protection": _flag,
     "kms_key": _text,
     "feed_retention": _seconds,
+    "vector_dimensions": _count,
+    "feed": _one_of("items", "streams"),
 }

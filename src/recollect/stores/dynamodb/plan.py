@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from msgspec import Struct, field
-
 from recollect.errors import Conflict, InvalidInput, LimitExceeded
 from recollect.model import Message, Session, Summary
-from recollect.store import Append, Appended, Delete, Op, Partition, Put, Result
+from recollect.store import Append, Appended, Attach, Delete, Op, Partition, Put, Result
 from recollect.store.codec import dump_object, dump_time
 from recollect.store.guards import next_version
 from recollect.stores.dynamodb import items
@@ -26,48 +24,10 @@ from recollect.stores.dynamodb.keys import (
     micros,
     seq_entry,
     timestamp,
+    vector_entry,
 )
+from recollect.stores.dynamodb.known import Entry, Fresh, Known, Stored
 from recollect.stores.dynamodb.values import Item, number, text
-
-FREE = "attribute_not_exists(session_id) OR #ts <= :floor OR expires_at <= :now"
-"""An id is free: never used, or its message was deleted with all before it, or has expired."""
-
-
-class Stored(Struct):
-    """A message that is stored, and where."""
-
-    message: Message
-    timestamp: str
-    pieces: int
-
-
-class Known(Struct):
-    """What was found out of the stored messages under one header; another header makes it void.
-
-    Parameters
-    ----------
-    ids: the live message that has an id, None where the id turned out to be free. seqs: the same by number.
-    live_expiring: how many messages that will expire can still be read; None if nobody counted.
-    """
-
-    ids: dict[str, Stored | None] = field(default_factory=dict)
-    seqs: dict[int, Stored | None] = field(default_factory=dict)
-    live_expiring: int | None = None
-
-
-class Entry(Struct):
-    """An item of the index to put: that of an id may have a condition."""
-
-    item: Item
-    guarded: str | None = None
-    """The message id whose entry it is, where it must be free."""
-
-
-class Fresh(Struct):
-    """A message to be written."""
-
-    message: Message
-    at: int
 
 
 class Plan:
@@ -112,6 +72,7 @@ class Plan:
         self._removed: dict[str, Stored] = {}
         self._live_expiring = known.live_expiring or 0
         self._summary: Summary | None = None
+        self._vectors: dict[int, Item] = {}
         self.header_written: Header
 
     # -- operations ------------------------------------------------------------------------------------------------
@@ -125,6 +86,8 @@ class Plan:
             return self._append(op)
         if isinstance(op, Delete):
             return self._delete(op)
+        if isinstance(op, Attach):
+            return self._attach(op)
         if isinstance(op.row, Session):
             return self._put_session(op, op.row)
         if isinstance(op.row, Summary):
@@ -153,13 +116,14 @@ class Plan:
         self._fresh.clear()
         self._fresh_ids.clear()
         self._removed.clear()
+        self._vectors.clear()
         self._live_expiring = 0
         if self._header is not None:
             header = self._header
             header.floor = timestamp(self._last) + END
             header.count = header.expiring = header.removed = header.lag = header.ahead = 0
             header.first_expiry = header.last_expiry = header.earliest = header.latest = ""
-            header.ordered = True
+            header.ordered, header.vectors = True, False
 
     def _begin(self, begun: Any) -> Header:
         floor = timestamp(self._last) + END if self._last else "0"
@@ -229,6 +193,27 @@ class Plan:
         if expires > self.now:
             self._live_expiring += 1
 
+    def _attach(self, op: Attach) -> int:
+        header, kept = self._header, 0
+        if header is None or not header.live(self.now):
+            return 0
+        for vector in op.vectors:
+            if (fresh := self._fresh.get(vector.seq)) is not None:
+                message = fresh.message
+                if message.id != vector.id or (message.expires_at is not None and message.expires_at <= self.instant):
+                    continue
+                entry: Item | None = {"timestamp": text(timestamp(fresh.at)), **items.lifetime_of(message)}
+            else:
+                here = self._stored and vector.id not in self._removed
+                entry = self._known.entries.get(vector.id) if here else None
+                if not items.is_of(vector, entry):
+                    continue
+            assert entry is not None
+            self._vectors[vector.seq] = items.vector_item(self.key, vector, entry)
+            header.vectors = True
+            kept += 1
+        return kept
+
     def _put_session(self, op: Put, row: Session) -> Session:
         header = self._live()
         version = self._next(op.expect, None if header is None else header.version, "the header")
@@ -294,6 +279,7 @@ class Plan:
             del self._fresh[seq], self._fresh_ids[message.id]
         else:
             self._removed[message.id] = self._known.seqs[seq]  # type: ignore[assignment]
+        self._vectors.pop(seq, None)
         header.removed += 1
         if message.expires_at is None:
             header.count -= 1
@@ -308,7 +294,7 @@ class Plan:
     @property
     def changed(self) -> bool:
         """Whether there is anything to write."""
-        if self.changes:
+        if self.changes or self._vectors:
             return True
         before = None if self.base is None or self.base.deleted else self.base
         return self._header != before
@@ -368,23 +354,27 @@ class Plan:
                     "timestamp": at,
                     "seq": number(seq),
                 }
-                if message.expires_at is not None:
-                    item |= {"expires_at": text(dump_time(message.expires_at)), "ttl": number(items.ttl_of(message))}
+                item |= items.lifetime_of(message)
                 open_question = self._stored and message.id not in self._removed and message.id not in self._known.ids
                 out.append(Entry(item, message.id if open_question else None))
             if seq > 1 and (seq - 1) % SEGMENT == 0:
                 out.append(Entry({"session_id": text(self.key), "entry": text(seq_entry(seq)), "timestamp": at}))
         return out
 
-    def removed(self) -> list[tuple[Item, Item]]:
-        """Keys to delete: of messages, and of the index entries of their ids (where the id is not taken again)."""
-        return [
-            (
-                {"session_id": text(self.key), "timestamp": text(stored.timestamp)},
-                {} if id in self._fresh_ids else {"session_id": text(self.key), "entry": text(id_entry(id))},
-            )
-            for id, stored in self._removed.items()
-        ]
+    def vectors(self, *, fresh: bool) -> list[Item]:
+        """The items of the attached vectors: of messages that this commit writes, or of those that were there."""
+        return [item for seq, item in self._vectors.items() if (seq in self._fresh) == fresh]
+
+    def removed(self) -> tuple[list[Item], list[Item]]:
+        """Keys to delete: of messages; and in the index of their ids (where the id is not taken again) and vectors."""
+        messages, entries = [], []
+        for id, stored in self._removed.items():
+            messages.append({"session_id": text(self.key), "timestamp": text(stored.timestamp)})
+            gone = [] if id in self._fresh_ids else [id_entry(id)]
+            if self.base is not None and self.base.vectors:
+                gone.append(vector_entry(stored.message.seq))
+            entries += [{"session_id": text(self.key), "entry": text(entry)} for entry in gone]
+        return messages, entries
 
     def summary(self) -> Item | None:
         """The summary to put; an empty item if the stored one is to be deleted, None if it stays."""

@@ -10,8 +10,9 @@ from recollect.model import Preferences
 from recollect.store import Delete, Driver, Op, Partition, Put, Result
 from recollect.store.codec import dump_time
 from recollect.store.guards import next_version
-from recollect.stores.dynamodb import actions, feed
+from recollect.stores.dynamodb import actions
 from recollect.stores.dynamodb.client import Cancelled, Client
+from recollect.stores.dynamodb.feed import ChangeFeed
 from recollect.stores.dynamodb.items import preferences_item, preferences_of
 from recollect.stores.dynamodb.keys import Ticks, key
 from recollect.stores.dynamodb.schema import Names
@@ -23,7 +24,10 @@ TURNS = 400
 class PreferenceCommits:
     """Applies commits to users."""
 
-    def __init__(self, client: Client, names: Names, driver: Driver, ticks: Ticks, *, consistent: bool) -> None:
+    def __init__(
+        self, client: Client, names: Names, driver: Driver, feed: ChangeFeed, ticks: Ticks, *, consistent: bool
+    ) -> None:
+        self._feed = feed
         self._client = client
         self._names = names
         self._driver = driver
@@ -71,7 +75,9 @@ class PreferenceCommits:
     ) -> list[actions.Action]:
         table, guard = self._names.preferences, None if before is None else before["commit_id"]["S"]
         stamp = self._ticks.next(0 if before is None else get_number(before, "stamp"))
-        out = [actions.put(self._names.changes, feed.entry(partition, stamp, dump_time(self._driver.now()), changes))]
+        out = [
+            actions.put(self._names.changes, self._feed.entry(partition, stamp, dump_time(self._driver.now()), changes))
+        ]
         if after is not None:
             own = {"commit_id": text(token), "stamp": number(stamp)}
             item = preferences_item(key(partition.scope, partition.id), partition.scope, after, own)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 
-from recollect.errors import CorruptRecord
 from recollect.model import Message, Session, Summary
-from recollect.store import Driver
+from recollect.store import Driver, Partition
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key
+from recollect.stores.dynamodb.cache import Cache
 from recollect.stores.dynamodb.client import Client
 from recollect.stores.dynamodb.header import Header, header_of
 from recollect.stores.dynamodb.items import joined, message_of, summary_of
@@ -27,7 +27,8 @@ from recollect.stores.dynamodb.keys import (
     seq_entry,
     timestamp,
 )
-from recollect.stores.dynamodb.plan import Stored
+from recollect.stores.dynamodb.known import Stored
+from recollect.stores.dynamodb.pages import PAGE, Assembler, Pages, between, hidden, is_live
 from recollect.stores.dynamodb.schema import Names
 from recollect.stores.dynamodb.values import Item, get_number, text
 
@@ -35,8 +36,6 @@ TORN_TURNS = 6
 TORN_STEP = 0.01
 """A query that runs beside a transaction may see a part of it ("DynamoDB transactions: How it works", isolation levels).
 The numbers tell; so often and so long it is read again."""
-
-PAGE = 1000
 
 
 class Span(Struct, frozen=True):
@@ -68,7 +67,7 @@ class Reads:
         self.client = client
         self._names = names
         self._driver = driver
-        self._consistent = consistent
+        self.consistent = consistent
 
     def now(self) -> str:
         return dump_time(self._driver.now())
@@ -80,12 +79,20 @@ class Reads:
         item = await self.client.get(self._names.conversations, _at(key(scope, id), HEADER))
         return None if item is None else header_of(item)
 
+    async def know(self, sessions: Iterable[Partition], cache: Cache) -> None:
+        """Put headers that are not in the cache there, many a request."""
+        slots = {key(session.scope, session.id): cache.slot(key(session.scope, session.id)) for session in sessions}
+        wanted = [session for session, slot in slots.items() if not slot.loaded]
+        table = self._names.conversations
+        found = await self.client.get_many({table: [_at(session, HEADER) for session in wanted]})
+        headers = {item["session_id"]["S"]: header_of(item) for item in found[table]}
+        for session in wanted:
+            slots[session].set(headers.get(session))
+
     async def session(self, scope: str, id: str) -> Session | None:
         """The record of a session that is there."""
         now = self.now()
-        item = await self.client.get(
-            self._names.conversations, _at(key(scope, id), HEADER), consistent=self._consistent
-        )
+        item = await self.client.get(self._names.conversations, _at(key(scope, id), HEADER), consistent=self.consistent)
         header = None if item is None else header_of(item)
         return None if header is None or not header.live(now) else await self.counted(header, now)
 
@@ -101,13 +108,13 @@ class Reads:
         query = self._range(header, header.floor, timestamp(header.last) + END)
         query["ExpressionAttributeValues"][":now"] = text(now)
         items = await self.client.query_all(**query, FilterExpression="expires_at > :now", ProjectionExpression="#ts")
-        return sum(not _hidden(header, item["timestamp"]["S"]) for item in items)
+        return sum(not hidden(header, item["timestamp"]["S"]) for item in items)
 
     async def summary(self, scope: str, id: str) -> Summary | None:
         """The summary of a session that is there."""
         found = await self.client.get_many(
             {self._names.conversations: [_at(key(scope, id), HEADER), _at(key(scope, id), SUMMARY)]},
-            consistent=self._consistent,
+            consistent=self.consistent,
         )
         by_key = {item["timestamp"]["S"]: item for item in found[self._names.conversations]}
         if HEADER not in by_key or SUMMARY not in by_key:
@@ -178,7 +185,7 @@ class Reads:
                 names.conversations: [_at(session, HEADER)],
                 names.index: [{"session_id": text(session), "entry": text(mark)} for mark in sorted(marks)],
             },
-            consistent=self._consistent,
+            consistent=self.consistent,
         )
         if not found[names.conversations]:
             return None, [], False
@@ -201,7 +208,7 @@ class Reads:
         """The messages of a span, whole and in order; and whether a commit was seen in part."""
         now, seen = self.now(), 0
         out: list[Item] = []
-        assembler = _Assembler(span.reverse)
+        assembler = Assembler(span.reverse)
         high = header.last_seq if span.high is None else min(span.high, header.last_seq)
         torn = False
         while items is not None:
@@ -209,7 +216,7 @@ class Reads:
                 place = raw["timestamp"]["S"]
                 if span.reverse and place <= header.floor:
                     return out, torn
-                if place == HEADER or _hidden(header, place):
+                if place == HEADER or hidden(header, place):
                     continue
                 item = assembler.take(raw)
                 if item is None:
@@ -239,7 +246,7 @@ class Reads:
                 names.conversations: [_at(session, HEADER)],
                 names.index: [{"session_id": text(session), "entry": text(id_entry(message_id))}],
             },
-            consistent=self._consistent,
+            consistent=self.consistent,
         )
         if not found[names.conversations] or not found[names.index]:
             return None
@@ -256,18 +263,29 @@ class Reads:
         found = await self.client.get_many({self._names.index: wanted})
         return dict.fromkeys(ids) | await self.stored_of(header, found[self._names.index])
 
+    async def live_entries(self, header: Header, ids: Sequence[str]) -> dict[str, Item]:
+        """The index entries of those ids that have a live message."""
+        session, now, last = key(header.scope, header.id), self.now(), timestamp(header.last)
+        wanted = [{"session_id": text(session), "entry": text(id_entry(id))} for id in ids]
+        found = await self.client.get_many({self._names.index: wanted})
+        return {
+            entry["entry"]["S"].removeprefix("id/"): entry
+            for entry in found[self._names.index]
+            if (place := entry["timestamp"]["S"]) <= last and not hidden(header, place) and is_live(entry, now)
+        }
+
     async def stored_of(self, header: Header, entries: Sequence[Item]) -> dict[str, Stored | None]:
         """The live messages of index entries, by id; None where an entry is one of what is gone."""
         session, now = key(header.scope, header.id), self.now()
         places = {entry["timestamp"]["S"]: entry["entry"]["S"].removeprefix("id/") for entry in entries}
         out: dict[str, Stored | None] = dict.fromkeys(places.values())
         last = timestamp(header.last)
-        there = [place for place in places if place <= last and not _hidden(header, place)]
+        there = [place for place in places if place <= last and not hidden(header, place)]
         found = await self.client.get_many({self._names.conversations: [_at(session, place) for place in there]})
         for item in found[self._names.conversations]:
             place, pieces = item["timestamp"]["S"], get_number(item, "pieces")
             id = places[place]
-            if item["message_id"]["S"] != id or not _is_live(item, now) or int(item["seq"]["N"]) > header.last_seq:
+            if item["message_id"]["S"] != id or not is_live(item, now) or int(item["seq"]["N"]) > header.last_seq:
                 continue
             if pieces:
                 item = joined(item, await self.pieces(session, place))
@@ -291,28 +309,10 @@ class Reads:
     # -- requests --------------------------------------------------------------------------------------------------
 
     def between(self, session: str, low: str, high: str, *, reverse: bool = False) -> dict[str, Any]:
-        return between(self._names.conversations, session, low, high, reverse=reverse, consistent=self._consistent)
+        return between(self._names.conversations, session, low, high, reverse=reverse, consistent=self.consistent)
 
     def _range(self, header: Header, low: str, high: str) -> dict[str, Any]:
         return between(self._names.conversations, key(header.scope, header.id), low, high)
-
-
-class Pages:
-    """The pages of a query, one after the other."""
-
-    def __init__(self, client: Client, query: dict[str, Any], page: dict[str, Any] | None = None) -> None:
-        self.client = client
-        self._query = query | (page or {})
-        self._more = True
-
-    async def next(self) -> list[Item] | None:
-        """The next page, None behind the last."""
-        if not self._more:
-            return None
-        items, start = await self.client.query(**self._query)
-        self._query["ExclusiveStartKey"] = start
-        self._more = start is not None
-        return items
 
 
 class Stretch:
@@ -323,7 +323,7 @@ class Stretch:
     ) -> None:
         self._header = header
         self._now = reads.now()
-        self._assembler = _Assembler(reverse)
+        self._assembler = Assembler(reverse)
         page = {"Limit": min(limit + 1, PAGE)}
         query = reads.between(session, low, high, reverse=reverse)
         self._pages: Pages | None = Pages(reads.client, query, page) if low <= high else None
@@ -335,77 +335,19 @@ class Stretch:
             return None
         header, out = self._header, []
         for raw in items:
-            item = None if _hidden(header, raw["timestamp"]["S"]) else self._assembler.take(raw)
-            if item is not None and int(item["seq"]["N"]) <= header.last_seq and _is_live(item, self._now):
+            item = None if hidden(header, raw["timestamp"]["S"]) else self._assembler.take(raw)
+            if item is not None and int(item["seq"]["N"]) <= header.last_seq and is_live(item, self._now):
                 out.append(item)
         return out
-
-
-class _Assembler:
-    """Puts large messages together from the items of a query, which come in the order of their keys or against it."""
-
-    def __init__(self, reverse: bool) -> None:
-        self._reverse = reverse
-        self._pieces: list[Item] = []
-        self._head: Item | None = None
-
-    def take(self, item: Item) -> Item | None:
-        """A whole message, if this item completes one. Pieces without their message are left out."""
-        place = item["timestamp"]["S"]
-        if "field" in item:
-            if self._reverse:
-                self._pieces.append(item)
-                return None
-            head = self._head
-            if head is None or not place.startswith(head["timestamp"]["S"]):
-                return None
-            self._pieces.append(item)
-            return self._done(head) if len(self._pieces) == int(head["pieces"]["N"]) else None
-        count = get_number(item, "pieces")
-        if self._reverse:
-            self._pieces = [piece for piece in reversed(self._pieces) if piece["timestamp"]["S"].startswith(place)]
-            if len(self._pieces) < count:
-                raise CorruptRecord(f"the message at {place} lacks {count - len(self._pieces)} of its {count} pieces")
-            return self._done(item)
-        self._head, self._pieces = (item, []) if count else (None, [])
-        return None if count else item
-
-    def _done(self, head: Item) -> Item:
-        whole = joined(head, self._pieces) if self._pieces else head
-        self._pieces, self._head = [], None
-        return whole
-
-
-def between(
-    table: str, session: str, low: str, high: str, *, reverse: bool = False, consistent: bool = True
-) -> dict[str, Any]:
-    """A query of a session's items, from a sort key to another, both included."""
-    return {
-        "TableName": table,
-        "KeyConditionExpression": "session_id = :session AND #ts BETWEEN :low AND :high",
-        "ExpressionAttributeNames": {"#ts": "timestamp"},
-        "ExpressionAttributeValues": {":session": text(session), ":low": text(low), ":high": text(high)},
-        "ScanIndexForward": not reverse,
-        "ConsistentRead": consistent,
-    }
 
 
 def _at(session: str, place: str) -> Item:
     return {"session_id": text(session), "timestamp": text(place)}
 
 
-def _hidden(header: Header, place: str) -> bool:
-    """Whether a place of the session is below its floor, or in a stretch that holds remains."""
-    return place <= header.floor or any(low <= place <= high for low, high in header.garbage)
-
-
-def _is_live(item: Item, now: str) -> bool:
-    return "expires_at" not in item or item["expires_at"]["S"] > now
-
-
 def _passes(item: Item, span: Span, now: str) -> bool:
     return (
-        _is_live(item, now)
+        is_live(item, now)
         and (span.role is None or item["role"]["S"] == span.role)
         and (span.since is None or item["created_at"]["S"] >= span.since)
         and (span.until is None or item["created_at"]["S"] < span.until)

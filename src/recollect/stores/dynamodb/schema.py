@@ -8,7 +8,9 @@ from msgspec import Struct
 
 from recollect.errors import ConfigError, Unavailable
 from recollect.store import Driver
+from recollect.stores.dynamodb import vector_index
 from recollect.stores.dynamodb.client import Client
+from recollect.stores.dynamodb.failures import code_of
 from recollect.stores.dynamodb.options import Options
 
 
@@ -68,6 +70,24 @@ class Names(Struct, frozen=True):
         return name
 
 
+STREAM_VIEW = "NEW_IMAGE"
+
+
+def streamed(table: Table, options: Options) -> bool:
+    """Whether a table has a stream, which is read."""
+    return table.role == "changes" and options.feed == "streams"
+
+
+def vectors(table: Table) -> bool:
+    """Whether vectors are in a table."""
+    return table.role == "index"
+
+
+def expires(table: Table, options: Options) -> bool:
+    """Whether DynamoDB removes items of a table by itself."""
+    return options.ttl and (table.expires or streamed(table, options))
+
+
 def names(options: Options) -> Names:
     """The names that the options give."""
     prefix = options.prefix
@@ -85,6 +105,8 @@ def request(table: Table, options: Options) -> dict[str, Any]:
     attributes = {table.hash, *([table.range] if table.range else [])}
     for index in table.indexes:
         attributes |= {index.hash, index.range}
+    if indexed := (vectors(table) and options.vector_dimensions):
+        attributes |= {vector_index.SPACE, vector_index.LOG}
     throughput: dict[str, Any] = (
         {"ProvisionedThroughput": {"ReadCapacityUnits": options.read_units, "WriteCapacityUnits": options.write_units}}
         if options.billing == "provisioned"
@@ -107,6 +129,10 @@ def request(table: Table, options: Options) -> dict[str, Any]:
             }
             for index in table.indexes
         ]
+    if indexed:
+        made["VectorIndexes"] = [vector_index.definition(indexed)]
+    if streamed(table, options):
+        made["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": STREAM_VIEW}
     if options.kms_key is not None:
         made["SSESpecification"] = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": options.kms_key}
     if options.deletion_protection:
@@ -119,7 +145,7 @@ def _key(hash: str, range: str | None) -> list[dict[str, str]]:
     return out if range is None else [*out, {"AttributeName": range, "KeyType": "RANGE"}]
 
 
-def differences(table: Table, found: dict[str, Any]) -> list[str]:
+def differences(table: Table, found: dict[str, Any], options: Options) -> list[str]:
     """What a table's description lacks of what is declared."""
     name = found.get("TableName", table.role)
     out = []
@@ -127,6 +153,14 @@ def differences(table: Table, found: dict[str, Any]) -> list[str]:
         out.append(
             f"{name}: its key is {_shown(found.get('KeySchema', []))}, not {_shown(_key(table.hash, table.range))}"
         )
+    view = (found.get("StreamSpecification") or {}).get("StreamViewType")
+    if streamed(table, options) and view not in (STREAM_VIEW, "NEW_AND_OLD_IMAGES"):
+        out.append(f"{name}: its stream {f'is of {view}' if view else 'is off'}, not {STREAM_VIEW} (?feed=streams)")
+    if vectors(table) and options.vector_dimensions:
+        lengths = [str(index["Dimensions"]) for index in found.get("VectorIndexes", ())]
+        if str(options.vector_dimensions) not in lengths:
+            shown = f"its vector index has {', '.join(lengths)}" if lengths else "it has no vector index"
+            out.append(f"{name}: {shown}, {options.vector_dimensions} dimensions are asked for (?vector_dimensions)")
     types = {item["AttributeName"]: item["AttributeType"] for item in found.get("AttributeDefinitions", [])}
     for attribute in (table.hash, table.range):
         if attribute is not None and types.get(attribute, "S") != "S":
@@ -152,8 +186,15 @@ def _shown(schema: list[dict[str, str]]) -> str:
 FIRST_WAIT = 0.05
 
 
-async def prepare(client: Client, driver: Driver, options: Options, *, create: bool, wait: float = 60.0) -> list[str]:
-    """See that the tables are there and usable, and create the missing ones if asked to; the names of those made.
+class Prepared(Struct, frozen=True):
+    """The names of the tables that were made, and the descriptions of all by their roles."""
+
+    made: list[str]
+    tables: dict[str, dict[str, Any]]
+
+
+async def prepare(client: Client, driver: Driver, options: Options, *, create: bool, wait: float = 60.0) -> Prepared:
+    """See that the tables are there and usable, and create the missing ones if asked to.
 
     Parameters
     ----------
@@ -170,13 +211,16 @@ async def prepare(client: Client, driver: Driver, options: Options, *, create: b
         )
     for table in missing:
         await _create(client, table, options)
+    tables: dict[str, dict[str, Any]] = {}
     for table in TABLES:
-        there = await _usable(client, driver, names(options).of(table), found[table.role], wait)
-        if wrong := differences(table, there):
+        there = tables[table.role] = await _usable(
+            client, driver, names(options).of(table), found[table.role], wait, whole=table in missing
+        )
+        if wrong := differences(table, there, options):
             raise ConfigError(f"this table is not as it is needed: {'; '.join(wrong)}")
     for table in missing:
         await _settings(client, table, names(options).of(table), options)
-    return [names(options).of(table) for table in missing]
+    return Prepared([names(options).of(table) for table in missing], tables)
 
 
 async def check(client: Client, options: Options) -> list[str]:
@@ -190,21 +234,28 @@ async def check(client: Client, options: Options) -> list[str]:
         elif found["TableStatus"] not in ("ACTIVE", "UPDATING"):
             wrong.append(f"{name} is {found['TableStatus']}")
         else:
-            wrong += differences(table, found)
+            wrong += differences(table, found, options)
     return wrong
 
 
 async def _usable(
-    client: Client, driver: Driver, name: str, found: dict[str, Any] | None, wait: float
+    client: Client, driver: Driver, name: str, found: dict[str, Any] | None, wait: float, *, whole: bool
 ) -> dict[str, Any]:
-    """The description of a table, once it can be used."""
+    """The description of a table, once it can be used.
+
+    Parameters
+    ----------
+    whole: its vector index too.
+    """
     waited, step = 0.0, FIRST_WAIT
     while True:
         if found is None:
             found = await describe(client, name)
         status = "missing" if found is None else found["TableStatus"]
         if found is not None and status in ("ACTIVE", "UPDATING"):
-            return found
+            if not whole or all(index["IndexStatus"] == "ACTIVE" for index in found.get("VectorIndexes", ())):
+                return found
+            status = "CREATING"
         if status not in ("CREATING", "missing"):
             raise Unavailable(f"the table {name} is {status}", retryable=False)
         if waited >= wait:
@@ -218,7 +269,7 @@ async def describe(client: Client, name: str) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = (await client.call("describe_table", TableName=name))["Table"]
     except ConfigError as error:
-        if _code(error) == "ResourceNotFoundException":
+        if code_of(error) == "ResourceNotFoundException":
             return None
         raise
     return found
@@ -229,12 +280,12 @@ async def _create(client: Client, table: Table, options: Options) -> None:
     try:
         await client.call("create_table", **request(table, options))
     except Unavailable as error:
-        if _code(error) != "ResourceInUseException":
+        if code_of(error) != "ResourceInUseException":
             raise
 
 
 async def _settings(client: Client, table: Table, name: str, options: Options) -> None:
-    if table.expires and options.ttl:
+    if expires(table, options):
         await client.call(
             "update_time_to_live",
             TableName=name,
@@ -246,9 +297,3 @@ async def _settings(client: Client, table: Table, name: str, options: Options) -
             TableName=name,
             PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
         )
-
-
-def _code(error: BaseException) -> str:
-    response = getattr(error.__cause__, "response", None) or {}
-    code: str = response.get("Error", {}).get("Code", "")
-    return code

@@ -6,35 +6,44 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
+from msgspec import structs
+
 from recollect.errors import ConfigError, RecollectError, Unsupported
 from recollect.model import Change, Message, Swept
 from recollect.store import (
     PATHS,
-    Candidate,
+    Attach,
     Capabilities,
+    Commit,
     Delete,
     Driver,
     Filter,
+    Found,
     Op,
     Partition,
     Result,
     Store,
 )
 from recollect.store.contract import Key, Row, check_ops
-from recollect.stores.dynamodb import schema, template
+from recollect.stores.dynamodb import schema, template, vector_index
+from recollect.stores.dynamodb.bulk import ThreadsDriver, commit_all
 from recollect.stores.dynamodb.by_user import ByUser
 from recollect.stores.dynamodb.cache import Cache
 from recollect.stores.dynamodb.client import Cancelled, Client
 from recollect.stores.dynamodb.commit import Commits
-from recollect.stores.dynamodb.feed import Feed
+from recollect.stores.dynamodb.feed import ChangeFeed, Feed
 from recollect.stores.dynamodb.items import check_compression
 from recollect.stores.dynamodb.keys import Ticks
 from recollect.stores.dynamodb.listing import Listing
+from recollect.stores.dynamodb.nearest import Nearest
 from recollect.stores.dynamodb.options import Options
 from recollect.stores.dynamodb.plan import Plan, check_sizes
 from recollect.stores.dynamodb.preferences import PreferenceCommits
 from recollect.stores.dynamodb.reads import Reads
+from recollect.stores.dynamodb.staged import LANES
+from recollect.stores.dynamodb.streams import StreamFeed
 from recollect.stores.dynamodb.sweep import Sweeper
+from recollect.stores.dynamodb.vectors import Vectors
 
 
 class DynamoDBStore(Store):
@@ -56,8 +65,9 @@ class DynamoDBStore(Store):
         push=False,
         index_consistency="eventual",
         item_bytes=16 * 1024 * 1024,
-        commit_ops=40,
+        commit_ops=30,
         durable=True,
+        vectors=True,
     )
 
     def __init__(self, options: Options = Options(), *, client: Any = None) -> None:
@@ -74,28 +84,49 @@ class DynamoDBStore(Store):
             check_compression()
         if self._client.is_open:
             return
-        self.driver = driver
+        self.driver, self._threads = driver, ThreadsDriver(driver)
+        driver = self._threads
         options, client, names = self.options, self._client, self._names
         await client.open(driver)
         try:
-            await schema.prepare(client, driver, options, create=options.creates)
+            prepared = await schema.prepare(client, driver, options, create=options.creates)
         except BaseException:
             await client.close()
             raise
         cache, ticks = Cache(), Ticks(driver.now)
+        self._cache = cache
         consistent = options.consistent_read
         self._reads = Reads(client, names, driver, consistent=consistent)
         self._listing = Listing(client, names, driver, self._reads)
         self._by_user = ByUser(self._listing, self._reads)
-        self._commits = Commits(client, names, driver, self._reads, cache, ticks, compress=options.compress is not None)
-        self._preferences = PreferenceCommits(client, names, driver, ticks, consistent=consistent)
-        self._feed = Feed(client, names, driver, retention=options.feed_retention)
+        self._feed: ChangeFeed = (
+            StreamFeed(client, names, driver, retention=options.feed_retention, ttl=options.ttl)
+            if options.feed == "streams"
+            else Feed(client, names, driver, retention=options.feed_retention)
+        )
+        index = vector_index.find(prepared.tables["index"])
+        ready = index is not None and index.ready
+        self._nearest = Nearest(client, names, driver, self._reads, index) if index is not None and ready else None
+        self.capabilities = structs.replace(type(self).capabilities, vector_search=ready)
+        self._vectors = Vectors(client, names, driver, self._reads, cache, index)
+        self._commits = Commits(
+            client,
+            names,
+            driver,
+            self._reads,
+            self._vectors,
+            self._feed,
+            cache,
+            ticks,
+            compress=options.compress is not None,
+        )
+        self._preferences = PreferenceCommits(client, names, driver, self._feed, ticks, consistent=consistent)
         self._sweeper = Sweeper(client, names, driver, self._feed, cache, ticks, retention=options.feed_retention)
 
     async def create_tables(self, driver: Driver) -> list[str]:
         await self._client.open(driver)
         try:
-            return await schema.prepare(self._client, driver, self.options, create=True)
+            return (await schema.prepare(self._client, driver, self.options, create=True)).made
         finally:
             await self._client.close()
 
@@ -105,6 +136,10 @@ class DynamoDBStore(Store):
             return await schema.check(self._client, self.options)
         finally:
             await self._client.close()
+
+    def table_names(self) -> tuple[str, ...]:
+        names = schema.names(self.options)
+        return tuple(names.of(table) for table in schema.TABLES)
 
     def template(self, form: str) -> str:
         make = {"cloudformation": template.cloudformation, "ddbsh": template.ddbsh}.get(form)
@@ -125,10 +160,23 @@ class DynamoDBStore(Store):
         if partition.kind == "user":
             return await self._preferences.commit(partition, ops)
         check_sizes(ops, self.capabilities.item_bytes)
+        attaches = [op for op in ops if isinstance(op, Attach)]
+        if len(attaches) == len(ops):
+            return [*await self._vectors.attach(partition, attaches)]
         results, plan = await self._commits.commit(partition, ops)
         if plan.leaves_remains and any(isinstance(op, Delete) for op in ops):
             await self._tidy(plan)
         return results
+
+    async def commit_many(self, commits: Sequence[Commit]) -> list[list[Result] | RecollectError]:
+        self._check_open()
+        if len({commit.partition for commit in commits}) < 2:
+            return await super().commit_many(commits)
+        await self._reads.know(
+            {commit.partition for commit in commits if commit.partition.kind == "session"}, self._cache
+        )
+        at_once = max(1, self.options.connections // LANES)
+        return await self._threads.run(commit_all, self.commit, commits, self._threads, at_once)
 
     async def _tidy(self, plan: Plan) -> None:
         """Remove what a deletion left. The commit is done: what cannot be removed now is left to the sweep."""
@@ -189,6 +237,8 @@ class DynamoDBStore(Store):
                 limit=limit,
                 reverse=reverse,
             )
+        if path == "vectors":
+            return await self._vectors.page(hash[0], hash[1], after=after, before=before, limit=limit, reverse=reverse)
         if path == "preferences":
             return await self._listing.preferences(hash[0], after=after, before=before, limit=limit, reverse=reverse)
         return await self._listing.sessions(
@@ -226,9 +276,15 @@ class DynamoDBStore(Store):
         *,
         terms: Sequence[str],
         vector: Sequence[float] | None = None,
+        model: str = "",
         limit: int,
         filter: Filter = Filter(),
-    ) -> list[Candidate]:
+    ) -> Found:
+        self._check_open()
+        if vector is not None and self._nearest is not None:
+            return await self._nearest.search(scope, vector, model, limit, filter)
+        if vector is not None:
+            raise Unsupported("these tables have no vector index: recall compares the vectors itself")
         raise Unsupported("DynamoDB has no text search; SQLite and PostgreSQL have it")
 
     async def changes(self, scope: str, *, after: str | None = None, limit: int) -> list[Change]:

@@ -14,17 +14,20 @@ from typing import Any
 from recollect.model import Swept
 from recollect.store import Driver
 from recollect.store.codec import dump_time, load_time
-from recollect.stores.dynamodb import actions
+from recollect.stores.dynamodb import actions, staged
 from recollect.stores.dynamodb.cache import Cache
 from recollect.stores.dynamodb.client import Cancelled, Client
-from recollect.stores.dynamodb.feed import Feed
+from recollect.stores.dynamodb.feed import ChangeFeed
 from recollect.stores.dynamodb.header import Header, header_of
-from recollect.stores.dynamodb.keys import END, HEADER, SUMMARY, Ticks, id_entry, key, timestamp
-from recollect.stores.dynamodb.reads import between
+from recollect.stores.dynamodb.keys import END, HEADER, SUMMARY, VECTORS, Ticks, id_entry, key, timestamp
+from recollect.stores.dynamodb.pages import between, hidden
 from recollect.stores.dynamodb.schema import Names
 from recollect.stores.dynamodb.values import Item, get_number, text
 
 TURNS = 20
+
+MOST_PLACES = 100
+"""Operands of IN (DynamoDB, "Condition and filter expressions"). The last place of an id is the one its entry can have."""
 
 
 class Sweeper:
@@ -36,7 +39,15 @@ class Sweeper:
     """
 
     def __init__(
-        self, client: Client, names: Names, driver: Driver, feed: Feed, cache: Cache, ticks: Ticks, *, retention: float
+        self,
+        client: Client,
+        names: Names,
+        driver: Driver,
+        feed: ChangeFeed,
+        cache: Cache,
+        ticks: Ticks,
+        *,
+        retention: float,
     ) -> None:
         self._client = client
         self._names = names
@@ -100,7 +111,7 @@ class Sweeper:
         if header.busy_until:
             if header.busy_until > now:
                 return
-            header = await self._replace(header, header.copy())  # takes the guard away from whoever was writing
+            header = await self._replace(header, header.copy())  # closes the lanes of whoever was writing
         session = key(header.scope, header.id)
         await self._remove(session, header)
         if header.owner_stale:
@@ -128,9 +139,11 @@ class Sweeper:
 
     async def _replace(self, before: Header, after: Header, *others: actions.Action) -> Header:
         after.commit_id, after.busy_until = os.urandom(16).hex(), ""
+        session = key(after.scope, after.id)
         put = actions.guarded_put(self._names.conversations, after.item(), "session_id", before.commit_id)
-        await self._transact([put, *others])
-        self._cache.slot(key(after.scope, after.id)).loaded = False
+        lanes = staged.closed(self._names.index, session) if before.busy_until else []
+        await self._transact([put, *others, *lanes])
+        self._cache.slot(session).loaded = False
         return after
 
     async def _transact(self, sent: Sequence[actions.Action]) -> None:
@@ -162,7 +175,7 @@ class Sweeper:
         """Messages stored in a session."""
         session = key(header.scope, header.id)
         items = await self._items(session, header.floor, timestamp(header.last) + END, "message_id")
-        return sum("message_id" in item and not _hidden(header, item) for item in items)
+        return sum("message_id" in item and not hidden(header, item["timestamp"]["S"]) for item in items)
 
     async def _expire(self, header: Header) -> tuple[Header, int]:
         """Remove a session's expired messages; how many."""
@@ -171,7 +184,7 @@ class Sweeper:
         found = await self._items(
             session, header.floor, timestamp(header.last) + END, "expires_at", "message_id", "pieces", **query
         )
-        found = [item for item in found if not _hidden(header, item)]
+        found = [item for item in found if not hidden(header, item["timestamp"]["S"])]
         gone = [item for item in found if item["expires_at"]["S"] <= now]
         left = [item["expires_at"]["S"] for item in found if item["expires_at"]["S"] > now]
         after = header.copy()
@@ -186,8 +199,25 @@ class Sweeper:
             ({"session_id": text(session), "entry": text(id_entry(item["message_id"]["S"]))}, item["timestamp"]["S"])
             for item in gone
         ]
-        await self._delete_entries(entries)
+        await self._delete_entries([*entries, *(await self._expired_vectors(session) if header.vectors else [])])
         return await self._replace(header, after), len(gone)
+
+    async def _expired_vectors(self, session: str) -> list[tuple[Item, str]]:
+        """The vectors of a session's expired messages, and the places of those."""
+        found = await self._client.query_all(
+            TableName=self._names.index,
+            KeyConditionExpression="session_id = :session AND begins_with(entry, :vectors)",
+            ProjectionExpression="session_id, entry, #ts",
+            FilterExpression="expires_at <= :now",
+            ExpressionAttributeNames={"#ts": "timestamp"},
+            ExpressionAttributeValues={
+                ":session": text(session),
+                ":vectors": text(VECTORS),
+                ":now": text(self._now()),
+            },
+            ConsistentRead=True,
+        )
+        return [({"session_id": it["session_id"], "entry": it["entry"]}, it["timestamp"]["S"]) for it in found]
 
     async def _remove(self, session: str, header: Header) -> None:
         """Everything at or below the floor and in the garbage stretches."""
@@ -223,9 +253,16 @@ class Sweeper:
         await self._client.write_many([(table, {"DeleteRequest": {"Key": key}}) for key in keys])
 
     async def _delete_entries(self, entries: Sequence[tuple[Item, str]]) -> None:
-        """Delete entries of the index, each only while it is that of the message that is gone: the id may be taken again."""
-        for start in range(0, len(entries), actions.MOST):
-            sent = [self._delete_entry(key, place) for key, place in entries[start : start + actions.MOST]]
+        """Delete entries of the index, each only while it is that of a message that is gone: the id may be taken again.
+
+        An id may have been taken more than once by messages that are all gone.
+        """
+        places: dict[str, tuple[Item, list[str]]] = {}
+        for at, place in entries:
+            places.setdefault(at["entry"]["S"], (at, []))[1].append(place)
+        wanted = [self._delete_entry(at, gone) for at, gone in places.values()]
+        for start in range(0, len(wanted), actions.MOST):
+            sent = wanted[start : start + actions.MOST]
             try:
                 await self._transact(sent)
             except Cancelled:
@@ -235,14 +272,15 @@ class Sweeper:
                     except Cancelled:
                         continue
 
-    def _delete_entry(self, key: Item, place: str) -> actions.Action:
+    def _delete_entry(self, key: Item, places: Sequence[str]) -> actions.Action:
+        values = {f":ts{n}": text(place) for n, place in enumerate(places[-MOST_PLACES:])}
         return {
             "Delete": {
                 "TableName": self._names.index,
                 "Key": key,
-                "ConditionExpression": "#ts = :ts OR attribute_not_exists(session_id)",
+                "ConditionExpression": f"#ts IN ({', '.join(values)}) OR attribute_not_exists(session_id)",
                 "ExpressionAttributeNames": {"#ts": "timestamp"},
-                "ExpressionAttributeValues": {":ts": text(place)},
+                "ExpressionAttributeValues": values,
             }
         }
 
@@ -252,7 +290,7 @@ class Sweeper:
         low, high = header.floor, timestamp(header.last) + END
         for item in await self._items(session, low, high, "user_id", "message_id"):
             found = item.get("user_id", {}).get("S")
-            if found == wanted or "message_id" not in item or _hidden(header, item):
+            if found == wanted or "message_id" not in item or hidden(header, item["timestamp"]["S"]):
                 continue
             change: dict[str, Any] = (
                 {"UpdateExpression": "REMOVE user_id", "ConditionExpression": "attribute_exists(message_id)"}
@@ -268,11 +306,6 @@ class Sweeper:
                 await self._transact([{"Update": update}])
             except Cancelled:
                 continue
-
-
-def _hidden(header: Header, item: Item) -> bool:
-    place = item["timestamp"]["S"]
-    return place <= header.floor or any(low <= place <= high for low, high in header.garbage)
 
 
 def _at(session: str, place: str) -> Item:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from recollect.errors import Unsupported
 from recollect.stores.dynamodb.options import Options
-from recollect.stores.dynamodb.schema import TABLES, TTL_ATTRIBUTE, Table, names, request
+from recollect.stores.dynamodb.schema import TABLES, TTL_ATTRIBUTE, Table, expires, names, request, streamed, vectors
+from recollect.stores.dynamodb.vector_index import NAME
 
 ACTIONS: dict[str, tuple[str, ...]] = {
     "conversations": (
@@ -19,7 +21,7 @@ ACTIONS: dict[str, tuple[str, ...]] = {
         "Query",
         "UpdateItem",
     ),
-    "index": ("BatchGetItem", "DeleteItem", "DescribeTable", "PutItem", "Query"),
+    "index": ("BatchGetItem", "ConditionCheckItem", "DeleteItem", "DescribeTable", "PutItem", "Query"),
     "preferences": (
         "BatchGetItem",
         "ConditionCheckItem",
@@ -35,6 +37,17 @@ ACTIONS: dict[str, tuple[str, ...]] = {
 """What the store calls on each table, as IAM names it: a transaction needs the actions of its parts
 (Amazon DynamoDB Developer Guide, "Using IAM with DynamoDB transactions")."""
 
+STREAMED = ("BatchWriteItem", "DescribeTable", "PutItem", "Scan")
+"""The same on the table of changes where the feed is its stream."""
+
+STREAM = ("DescribeStream", "GetRecords", "GetShardIterator")
+"""What is called on that stream."""
+
+
+def actions_of(table: Table, options: Options) -> tuple[str, ...]:
+    """What the store calls on a table."""
+    return STREAMED if streamed(table, options) else ACTIONS[table.role]
+
 
 def cloudformation(options: Options) -> str:
     """A CloudFormation template of the tables, the policy for those who use them, and alarms."""
@@ -49,7 +62,7 @@ def cloudformation(options: Options) -> str:
             "Description": "What Recollect calls, and nothing else",
             "PolicyDocument": {
                 "Version": "2012-10-17",
-                "Statement": [statement for table in TABLES for statement in _statements(table)],
+                "Statement": [statement for table in TABLES for statement in _statements(table, options)],
             },
         },
     }
@@ -81,10 +94,14 @@ def _table(table: Table, options: Options) -> dict[str, Any]:
             "SSEType": "KMS",
             "KMSMasterKeyId": sse["KMSMasterKeyId"],
         }
-    if table.expires and options.ttl:
+    properties.get("StreamSpecification", {}).pop("StreamEnabled", None)
+    if expires(table, options):
         properties["TimeToLiveSpecification"] = {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
+    # cfn-lint does not know yet that the attributes of a search schema have to be declared as well (SearchSchemaElement).
+    lint = {"Metadata": {"cfn-lint": {"config": {"ignore_checks": ["E3039"]}}}}
     return {
         "Type": "AWS::DynamoDB::Table",
+        **(lint if "VectorIndexes" in properties else {}),
         "DeletionPolicy": "Retain",
         "UpdateReplacePolicy": "Retain",
         "Properties": properties,
@@ -109,11 +126,21 @@ def _alarm(table: Table, metric: str) -> dict[str, Any]:
     }
 
 
-def _statements(table: Table) -> list[dict[str, Any]]:
+def _statements(table: Table, options: Options) -> list[dict[str, Any]]:
     arn = {"Fn::GetAtt": [_id(table), "Arn"]}
     out: list[dict[str, Any]] = [
-        {"Effect": "Allow", "Action": [f"dynamodb:{action}" for action in ACTIONS[table.role]], "Resource": arn}
+        {
+            "Effect": "Allow",
+            "Action": [f"dynamodb:{action}" for action in actions_of(table, options)],
+            "Resource": arn,
+        }
     ]
+    if streamed(table, options):
+        stream = {"Fn::GetAtt": [_id(table), "StreamArn"]}
+        out.append({"Effect": "Allow", "Action": [f"dynamodb:{action}" for action in STREAM], "Resource": stream})
+    if vectors(table) and options.vector_dimensions:
+        resource = {"Fn::Sub": f"${{{_id(table)}.Arn}}/index/{NAME}"}
+        out.append({"Effect": "Allow", "Action": ["dynamodb:SearchVectors"], "Resource": resource})
     read = {"conversations": ("OwnerIndex", "ScopeIndex", "SweepIndex"), "preferences": ("ScopeIndex",)}
     for index in read.get(table.role, ()):
         resource = {"Fn::Sub": f"${{{_id(table)}.Arn}}/index/{index}"}
@@ -149,7 +176,12 @@ def _scalar(value: Any) -> str:
 
 
 def ddbsh(options: Options) -> str:
-    """A script for ddbsh (awslabs/dynamodb-shell) that creates what is missing."""
+    """A script for ddbsh (awslabs/dynamodb-shell) that creates what is missing.
+
+    Raises `Unsupported` where a stream or a vector index is asked for, which it is not known to create.
+    """
+    if options.feed == "streams" or options.vector_dimensions:
+        raise Unsupported("the ddbsh script makes no stream and no vector index: --form cloudformation does")
     mode = (
         f"BILLING MODE PROVISIONED ({options.read_units} RCU, {options.write_units} WCU)"
         if options.billing == "provisioned"
