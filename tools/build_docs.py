@@ -9,262 +9,51 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import difflib
 import inspect
 import os
-import re
 import sys
-import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
-NOTE = "<!-- Made by tools/build_docs.py from the code: edit the docstrings there. -->"
-WIDTH = 100
 
 for _name in [name for name in os.environ if name.startswith("RECOLLECT_")]:
     del os.environ[_name]  # defaults are shown, not what happens to be set here
 
+from docs_http import http  # noqa: E402
+from docs_text import Table, code, constructor, handle, heading, markdown, methods, page, record, signature, table, tick  # noqa: E402
+
 import recollect  # noqa: E402
 from recollect import errors  # noqa: E402
 
-Table = list[tuple[str, ...]]
-
-
-# -- text --------------------------------------------------------------------------------------------------------------
-
-
-def page(title: str, *parts: str) -> str:
-    """A page with its title and the note that it is generated."""
-    return "\n\n".join([f"# {title}", NOTE, *(part.strip("\n") for part in parts if part.strip())]) + "\n"
-
-
-def table(head: tuple[str, ...], rows: Table) -> str:
-    """A Markdown table, without the columns that are empty everywhere."""
-    used = [i for i in range(len(head)) if any(row[i] for row in rows)]
-    lines = [[head[i] for i in used], ["---"] * len(used), *([row[i] for i in used] for row in rows)]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def code(text: str, language: str = "pyi") -> str:
-    """A fenced block."""
-    return f"```{language}\n{text.strip(chr(10))}\n```"
-
-
-def tick(text: object) -> str:
-    """Inline code; nothing for nothing."""
-    return f"`{text}`" if text not in (None, "") else ""
-
-
-_PARAMETER = re.compile(r"^(?P<names>[a-z_]\w*(?:, [a-z_]\w*)*|`[a-z_]+`): (?P<text>.*)$")
-_SECTION = re.compile(r"^(?P<title>[A-Z][A-Za-z ]+)\n-{3,}\n", re.MULTILINE)
-
-
-def markdown(docstring: str | None) -> str:
-    """A docstring as Markdown: its sections as bold words with lists, its ``code`` as `code`."""
-    text = inspect.cleandoc(docstring or "")
-    pieces = _SECTION.split(text)
-    out = [_paragraphs(pieces[0])]
-    for title, body in zip(pieces[1::2], pieces[2::2], strict=True):
-        listed, _, rest = body.partition("\n\n")
-        if title in ("Parameters", "Attributes"):
-            out.append(f"{title}:\n\n{_parameters(listed)}")
-        else:
-            rest, listed = body, ""
-            out.append(f"**{title}**")
-        out.append(_paragraphs(rest))
-    return "\n\n".join(piece for piece in out if piece)
-
-
-_INNER = re.compile(r"(?<=[.;]) (?=[a-z_]+(?:, [a-z_]+)*: )")
-
-
-def _parameters(text: str) -> str:
-    lines: list[str] = []
-    for line in _INNER.sub("\n", text).splitlines():
-        found = _PARAMETER.match(line)
-        if found:
-            names = ", ".join(f"`{name}`" for name in found["names"].strip("`").split(", "))
-            lines.append(f"* {names}: {found['text']}")
-        elif lines:
-            lines.append(f"  {line.strip()}")
-    return _plain_code("\n".join(lines))
-
-
-def _paragraphs(text: str) -> str:
-    """Prose; an indented stretch behind ``::`` becomes a block."""
-    out = []
-    for block in re.split(r"\n\n+", text.strip("\n")):
-        if block.strip() == "::":
-            continue
-        if block and all(line.startswith("    ") for line in block.splitlines()):
-            out.append(code(textwrap.dedent(block), "text"))
-        else:
-            out.append(_plain_code(block))
-    return "\n\n".join(out)
-
-
-def _plain_code(text: str) -> str:
-    return re.sub(r"``(.+?)``", r"`\1`", text, flags=re.DOTALL)
-
-
-# -- Python ------------------------------------------------------------------------------------------------------------
-
-
-def tree(thing: Any) -> ast.AST:
-    """The syntax of a class or function."""
-    return ast.parse(textwrap.dedent(inspect.getsource(thing))).body[0]
-
-
-def signature(function: Callable[..., Any], *, method: bool = False) -> str:
-    """A signature as it stands in the source, on one line where it fits."""
-    node = tree(function)
-    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    arguments = [_resolved(argument, function) for argument in _arguments(node.args)]
-    if method:
-        arguments = arguments[1:]
-    head = f"{'async ' if isinstance(node, ast.AsyncFunctionDef) else ''}def {node.name}("
-    result = f") -> {ast.unparse(node.returns)}" if node.returns and node.name != "__init__" else ")"
-    line = f"{head}{', '.join(arguments)}{result}: ..."
-    if len(line) <= WIDTH:
-        return line
-    return "\n".join([head, *(f"    {argument}," for argument in arguments), f"{result}: ..."])
-
-
-def _resolved(argument: str, function: Callable[..., Any]) -> str:
-    """With the value of a constant that is the default."""
-    head, equals, name = argument.partition(" = ")
-    value = getattr(function, "__globals__", {}).get(name) if name.isupper() else None
-    return f"{head} = {value!r}" if equals and isinstance(value, str | int | float) else argument
-
-
-def _arguments(node: ast.arguments) -> list[str]:
-    plain = [*node.posonlyargs, *node.args]
-    defaults = [None] * (len(plain) - len(node.defaults)) + list(node.defaults)
-    out = [_argument(arg, default) for arg, default in zip(plain, defaults, strict=True)]
-    if node.posonlyargs:
-        out.insert(len(node.posonlyargs), "/")
-    if node.vararg:
-        out.append(f"*{_argument(node.vararg, None)}")
-    elif node.kwonlyargs:
-        out.append("*")
-    out += [_argument(arg, default) for arg, default in zip(node.kwonlyargs, node.kw_defaults, strict=True)]
-    if node.kwarg:
-        out.append(f"**{_argument(node.kwarg, None)}")
-    return out
-
-
-def _argument(arg: ast.arg, default: ast.expr | None) -> str:
-    typed = f"{arg.arg}: {ast.unparse(arg.annotation)}" if arg.annotation else arg.arg
-    if default is None:
-        return typed
-    return f"{typed} = {ast.unparse(default)}" if arg.annotation else f"{typed}={ast.unparse(default)}"
-
-
-def own_members(cls: type) -> Iterator[tuple[str, Any]]:
-    """Public methods and properties in the order of the source, those of base classes of ours first."""
-    seen = set()
-    for base in reversed(cls.__mro__):
-        if not base.__module__.startswith("recollect"):
-            continue
-        for name, member in vars(base).items():
-            if not name.startswith("_") and name not in seen and (isinstance(member, property) or callable(member)):
-                seen.add(name)
-                yield name, getattr(cls, name) if not isinstance(member, property) else member
-
-
-def methods(cls: type, level: str = "###") -> str:
-    """Every public method and property of a class."""
-    out = []
-    for name, member in own_members(cls):
-        if isinstance(member, property):
-            assert member.fget is not None
-            node = tree(member.fget)
-            assert isinstance(node, ast.FunctionDef)
-            returns = f": {ast.unparse(node.returns)}" if node.returns else ""
-            out.append(f"{level} {cls.__name__}.{name}\n\n{code(f'{name}{returns}')}\n\n{markdown(member.__doc__)}")
-        elif inspect.isfunction(member):
-            text = f"{code(signature(member, method=True))}\n\n{markdown(member.__doc__)}"
-            out.append(f"{level} {cls.__name__}.{name}\n\n{text}")
-    return "\n\n".join(out)
-
-
-def record(cls: type) -> str:
-    """A record: its fields, what they mean, its methods in one line each."""
-    fields: dict[str, str] = {}
-    for base in reversed(cls.__mro__):
-        if not base.__module__.startswith("recollect"):
-            continue
-        node = tree(base)
-        assert isinstance(node, ast.ClassDef)
-        for item in node.body:
-            if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-                default = _default(item.value)
-                text = f"{item.target.id}: {ast.unparse(item.annotation)}{default}"
-                if "ClassVar" not in text:
-                    fields[item.target.id] = text
-    lines = [f"class {cls.__name__}:", *(f"    {text}" for text in fields.values())]
-    parts = [f"### {cls.__name__}", code("\n".join(lines)) if fields else "", markdown(cls.__doc__)]
-    short = []
-    for name, member in own_members(cls):
-        if name in fields or name == "replace" or _first(member.__doc__) == "Every field as JSON-able data.":
-            continue
-        if isinstance(member, property):
-            short.append(f"* `{name}`: {_first(member.__doc__)}")
-        elif inspect.isfunction(member) and member.__doc__:
-            line = signature(member, method=True).removeprefix("def ").removesuffix(": ...")
-            short.append(f"* `{' '.join(line.split())}`: {_first(member.__doc__)}")
-    return "\n\n".join(part for part in [*parts, "\n".join(["It has:\n", *short] if short else [])] if part)
-
-
-def _default(value: ast.expr | None) -> str:
-    if value is None:
-        return ""
-    text = ast.unparse(value)
-    made = re.fullmatch(r"field\(default_factory=(dict|list)\)", text)
-    return f" = {'{}' if made and made[1] == 'dict' else '[]' if made else text}"
-
-
-def _first(docstring: str | None) -> str:
-    return _plain_code(" ".join(inspect.cleandoc(docstring or "").split("\n\n")[0].split()))
-
-
-def heading(cls: type) -> str:
-    """A class with its constructor and its docstring."""
-    return f"## {cls.__name__}\n\n{constructor(cls)}\n\n{markdown(cls.__doc__)}"
-
-
-def constructor(cls: type) -> str:
-    """How a class is made."""
-    made = signature(cls.__init__, method=False)  # type: ignore[misc]
-    return code(f"class {cls.__name__}:\n" + textwrap.indent(made, "    "))
-
-
-def handle(cls: type) -> str:
-    """A class that nobody makes: its docstring."""
-    return f"## {cls.__name__}\n\n{markdown(cls.__doc__)}"
-
-
 RECORDS = (
-    "Message", "Part", "Session", "Summary", "Preferences", "Hit", "Page", "Context", "Section", "Dropped", "Stats",
-    "Receipt", "Swept", "Change", "Appended", "ImportReport", "LineError", "Capabilities",
+    "Message", "Part", "Session", "Summary", "Preferences", "Memory", "Document", "Hit", "Page", "Context", "Section",
+    "Dropped", "Stats", "Spread", "Receipt", "Swept", "Change", "Appended", "ImportReport", "LineError", "Reindexed",
+    "Buffered", "Refused", "Delivered", "Passage", "SummaryTask", "Summarized", "Capabilities",
 )  # fmt: skip
-FUNCTIONS = ("connect", "estimate_tokens", "tiktoken_counter", "merge_patch")
-CLIENTS = ("Recollect", "SessionHandle", "UserHandle", "UserPreferences")
-TWINS = ("AsyncRecollect", "AsyncSessionHandle", "AsyncUserHandle", "AsyncUserPreferences")
+FUNCTIONS = (
+    "connect", "estimate_tokens", "tiktoken_counter", "merge_patch", "highlights", "embedder_from_settings",
+)  # fmt: skip
+CLIENTS = ("Recollect", "SessionHandle", "UserHandle", "NamespaceHandle", "UserPreferences")
+TWINS = (
+    "AsyncRecollect", "AsyncSessionHandle", "AsyncUserHandle", "AsyncNamespaceHandle", "AsyncUserPreferences",
+)  # fmt: skip
+PROTOCOLS = ("Embedder", "OpenAIEmbedder", "LocalEmbedder", "Summarizer", "ExtractiveSummarizer")
 OTHERS = ("TokenCounter", "Store", "UNSET", "Unset", "__version__")
 
 
 def python() -> str:
     """The names of `recollect`."""
     raised = {name for name in recollect.__all__ if name in vars(errors)}
-    described = {*RECORDS, *FUNCTIONS, *CLIENTS, *TWINS, *OTHERS, *raised}
+    described = {*RECORDS, *FUNCTIONS, *CLIENTS, *TWINS, *PROTOCOLS, *OTHERS, *raised}
     forgotten = set(recollect.__all__) ^ described
     if forgotten:
         raise SystemExit(f"tools/build_docs.py: put these into a list of it: {', '.join(sorted(forgotten))}")
+    from recollect.adapters.conversation import ConversationMemoryService
+
     client, *handles = (getattr(recollect, name) for name in CLIENTS)
     pairs = "\n".join(f"* `{twin}` is `{name}`" for twin, name in zip(TWINS, CLIENTS, strict=True))
     return page(
@@ -275,6 +64,8 @@ def python() -> str:
         *(f"{handle(cls)}\n\n{methods(cls)}" for cls in handles),
         "## Async\n\nThe same classes with the same methods, which are awaited; `export_lines` is iterated with `async for`."
         f" See [From async code](../how-to/async.md).\n\n{pairs}",
+        "## Embedders and summarizers\n\nWhat can be plugged in; none is needed.",
+        *(_plugged(getattr(recollect, name)) for name in PROTOCOLS),
         "## Records\n\nFrozen; `replace(...)` makes a changed copy, `to_dict()` JSON-able data.",
         *(record(getattr(recollect, name)) for name in RECORDS),
         "## Functions and constants",
@@ -282,7 +73,15 @@ def python() -> str:
         _counter(),
         f"### UNSET\n\n{markdown('An argument that was not given, where None has a meaning of its own: `update(title=None)` removes the title.')}",
         "### Store\n\nWhat a store is, for those who write one: [Write a store](../how-to/write-a-store.md).",
+        f"{heading(ConversationMemoryService)}\n\n`from recollect.adapters.conversation import ConversationMemoryService`;"
+        " [how to use it](../how-to/conversation-service.md).",
+        methods(ConversationMemoryService),
     )
+
+
+def _plugged(cls: type) -> str:
+    made = inspect.isfunction(cls.__init__) and not getattr(cls, "_is_protocol", False)  # type: ignore[misc]
+    return f"{heading(cls) if made else handle(cls)}\n\n{methods(cls)}"
 
 
 def _function(function: Callable[..., Any]) -> str:
@@ -458,129 +257,6 @@ def configuration() -> str:
         " `RECOLLECT_USER`, who you are in `recollect chat` (your login name when it is not set).",
         "The options of a store stand in its URL: [SQLite](../stores/sqlite.md#the-url), [Redis](../stores/redis.md#the-url), [memory](../stores/memory.md).",
     )
-
-
-# -- HTTP --------------------------------------------------------------------------------------------------------------
-
-
-EVERYWHERE = ("401", "422", "429", "503")
-"""Statuses that are explained once."""
-
-
-def http() -> str:
-    """The OpenAPI schema."""
-    from recollect.server import create_app
-    from recollect.settings import Settings
-
-    schema = create_app(Settings(url="memory://")).openapi()
-    forms: dict[str, Any] = schema["components"]["schemas"]
-    calls: dict[str, list[tuple[str, str, dict[str, Any]]]] = {tag["name"]: [] for tag in schema["tags"]}
-    for path, operations in schema["paths"].items():
-        for method, operation in operations.items():
-            calls[operation["tags"][0]].append((method.upper(), path, operation))
-    overview: Table = [
-        (f"`{method} {path}`", f"[{operation['summary']}](#{_slug(operation['summary'])})")
-        for group in calls.values()
-        for method, path, operation in group
-    ]
-    parts = []
-    for tag in schema["tags"]:
-        parts.append(f"## {tag['name'].capitalize()}\n\n{tag['description']}")
-        parts += [_call(*call) for call in calls[tag["name"]]]
-    everywhere = schema["paths"]["/api/v1/about"]["get"]["responses"]
-    described = [_form(name, form) for name, form in sorted(forms.items()) if not name.startswith("Page_")]
-    return page(
-        "HTTP",
-        schema["info"]["description"],
-        "The server describes itself at `/docs` (and as OpenAPI at `/openapi.json`). With keys, every call but `/healthz` and"
-        " `/readyz` needs `Authorization: Bearer <key>`: [Serving](../how-to/serve.md#keys-and-scopes).",
-        table(("call", "does"), overview),
-        *parts,
-        "## Problems\n\nAny call below `/api/` may also answer with one of these [problems](#problem):\n\n"
-        + table(("status", "when"), [(code, everywhere[code]["description"]) for code in EVERYWHERE])
-        + "\n\nWhich error has which `type`: [Errors](errors.md#at-the-edges).",
-        "## Forms",
-        "A page is `{items, cursor}`.",
-        *described,
-    )
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-")
-
-
-def _call(method: str, path: str, operation: dict[str, Any]) -> str:
-    parts = [f"### {operation['summary']}", code(f"{method} {path}", "text"), operation.get("description", "")]
-    rows: Table = []
-    for parameter in operation.get("parameters", ()):
-        schema = parameter["schema"]
-        said = parameter.get("description") or schema.get("description") or _inner(schema).get("description", "")
-        default = schema.get("default")
-        place = parameter["in"] if parameter["in"] != "query" else ""
-        rows.append((tick(parameter["name"]), place, _type(schema), tick(default), said))
-    if rows:
-        parts.append(table(("parameter", "in", "type", "default", "meaning"), rows))
-    body = operation.get("requestBody", {}).get("content", {})
-    if body:
-        kind, content = next(iter(body.items()))
-        shown = _type(content["schema"])
-        media = "" if kind == "application/json" else f" (`{kind}`)"
-        parts.append(f"Body: {'a JSON object' if shown == 'object' else shown}{media}.")
-    usual = EVERYWHERE if path.startswith("/api/") else ()
-    answers = [_answer(*answer) for answer in operation["responses"].items() if answer[0] not in usual]
-    parts.append(table(("status", "body", "when"), answers))
-    return "\n\n".join(part for part in parts if part)
-
-
-def _answer(status: str, response: dict[str, Any]) -> tuple[str, ...]:
-    shown = [
-        _type(content.get("schema", {})) or tick(kind)
-        for kind, content in response.get("content", {}).items()
-        if kind != "text/event-stream"
-    ]
-    return status, " or ".join(shown), response.get("description", "")
-
-
-def _inner(schema: dict[str, Any]) -> dict[str, Any]:
-    options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
-    return options[0] if len(options) == 1 else schema
-
-
-def _type(schema: dict[str, Any]) -> str:
-    schema = _inner(schema)
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        page_of = re.fullmatch(r"Page_(\w+)_", name)
-        return f"page of {_link(page_of[1])}" if page_of else _link(name)
-    if "anyOf" in schema:
-        return " or ".join(_type(option) for option in schema["anyOf"])
-    if "enum" in schema or "const" in schema:
-        return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
-    if schema.get("type") == "array":
-        items = _type(schema.get("items", {}))
-        return f"list of {items}" if items else "list"
-    kind = {"date-time": "time"}.get(schema.get("format", ""), schema.get("type", ""))
-    bounds = [
-        f"{sign} {schema[key]:,}"
-        for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"))
-        if key in schema
-    ]
-    return " ".join([str(kind), *bounds]).strip()
-
-
-def _link(name: str) -> str:
-    return f"[{name}](#{name.lower()})"
-
-
-def _form(name: str, form: dict[str, Any]) -> str:
-    needed = set(form.get("required", ()))
-    given = name.endswith(("In", "Patch"))
-    rows: Table = [
-        (tick(field), _type(schema), "yes" if given and field in needed else "", schema.get("description", ""))
-        for field, schema in form.get("properties", {}).items()
-    ]
-    parts = [f"### {name}", form.get("description", ""), table(("field", "type", "needed", "meaning"), rows)]
-    return "\n\n".join(part for part in parts if part)
 
 
 # -- the command -------------------------------------------------------------------------------------------------------

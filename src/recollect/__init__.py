@@ -4,9 +4,11 @@ from recollect.blocking import NamespaceHandle, Recollect, SessionHandle, UserHa
 from recollect.client import AsyncRecollect
 from recollect.connect import connect
 from recollect.core.context import Context, Dropped, Section
+from recollect.core.extractive import ExtractiveSummarizer
 from recollect.core.lines import LineError
 from recollect.core.records import UNSET, Unset, merge_patch
 from recollect.core.reindex import Reindexed
+from recollect.core.summarizer import Passage, Summarized, Summarizer, SummaryTask
 from recollect.core.tokens import TokenCounter, estimate_tokens, tiktoken_counter
 from recollect.core.transfer import ImportReport
 from recollect.errors import (
@@ -21,7 +23,9 @@ from recollect.errors import (
     Unsupported,
 )
 from recollect.model import (
+    Buffered,
     Change,
+    Delivered,
     Document,
     Hit,
     Memory,
@@ -30,7 +34,9 @@ from recollect.model import (
     Part,
     Preferences,
     Receipt,
+    Refused,
     Session,
+    Spread,
     Stats,
     Summary,
     Swept,
@@ -52,15 +58,18 @@ __all__ = [
     "AsyncSessionHandle",
     "AsyncUserHandle",
     "AsyncUserPreferences",
+    "Buffered",
     "Capabilities",
     "Change",
     "ConfigError",
     "Conflict",
     "Context",
     "CorruptRecord",
+    "Delivered",
     "Document",
     "Dropped",
     "Embedder",
+    "ExtractiveSummarizer",
     "Hit",
     "ImportReport",
     "InvalidInput",
@@ -74,17 +83,23 @@ __all__ = [
     "OpenAIEmbedder",
     "Page",
     "Part",
+    "Passage",
     "Preferences",
     "Receipt",
     "Recollect",
     "RecollectError",
+    "Refused",
     "Reindexed",
     "Section",
     "Session",
     "SessionHandle",
+    "Spread",
     "Stats",
     "Store",
+    "Summarized",
+    "Summarizer",
     "Summary",
+    "SummaryTask",
     "Swept",
     "TokenCounter",
     "Unavailable",

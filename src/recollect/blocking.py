@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from os import PathLike
 from types import TracebackType
 from typing import Self, TypeVar
 
-from recollect.client import DEFAULT_SCOPE, AsyncRecollect
+from recollect.client import DEFAULT_SCOPE, AsyncRecollect, RefusedRule
+from recollect.connect import OnUnavailable, buffered
 from recollect.core.context import Context
 from recollect.core.documents import CHUNK_TOKENS
 from recollect.core.memories import Unique
@@ -15,12 +17,16 @@ from recollect.core.messages import MessageLike
 from recollect.core.records import UNSET, Unset
 from recollect.core.reindex import Progress as ReindexProgress
 from recollect.core.reindex import Reindexed
+from recollect.core.summaries import MAX_RECENT, SUMMARY_TOKENS
+from recollect.core.summarizer import Summarizer
 from recollect.core.tokens import TokenCounter
 from recollect.core.transfer import ImportReport, OnError, Progress
 from recollect.core.window import SystemRule
 from recollect.model import (
     JSON,
+    Buffered,
     Change,
+    Delivered,
     Document,
     Hit,
     Memory,
@@ -79,11 +85,16 @@ class Recollect:
         count_tokens: TokenCounter | None = None,
         ttl: float | None = None,
         sliding: bool = False,
+        summarizer: Summarizer | None = None,
         clock: Clock = utc_now,
         embedder: Embedder | None = None,
+        on_unavailable: OnUnavailable = "raise",
+        buffer_path: str | PathLike[str] | None = None,
+        buffer_bytes: int | None = None,
     ) -> None:
         self._twin = object.__new__(AsyncRecollect)
-        self._twin._setup(store, scope, count_tokens, ttl, sliding, BlockingDriver(clock), embedder)
+        found = buffered(store, on_unavailable, buffer_path, buffer_bytes)
+        self._twin._setup(found, scope, count_tokens, ttl, sliding, summarizer, BlockingDriver(clock), embedder)
 
     @property
     @_as(AsyncRecollect.store.fget)  # type: ignore[attr-defined]
@@ -185,6 +196,14 @@ class Recollect:
     def follow(self, after: str | None = None) -> Iterator[Change]:
         return _iterate(self._twin.follow(after))
 
+    @_as(AsyncRecollect.buffered)
+    def buffered(self) -> Buffered:
+        return drive(self._twin.buffered())
+
+    @_as(AsyncRecollect.deliver)
+    def deliver(self, *, refused: RefusedRule = "keep") -> Delivered:
+        return drive(self._twin.deliver(refused=refused))
+
     @_as(AsyncRecollect.sweep)
     def sweep(self) -> Swept:
         return drive(self._twin.sweep())
@@ -240,8 +259,10 @@ class SessionHandle:
         return self._twin.user_id
 
     @_as(AsyncSessionHandle.append)
-    def append(self, messages: MessageLike | Iterable[MessageLike], *, ttl: float | None = None) -> Appended:
-        return drive(self._twin.append(messages, ttl=ttl))
+    def append(
+        self, messages: MessageLike | Iterable[MessageLike], *, ttl: float | None = None, buffer: bool = True
+    ) -> Appended:
+        return drive(self._twin.append(messages, ttl=ttl, buffer=buffer))
 
     @_as(AsyncSessionHandle.tail)
     def tail(self, count: int = 20) -> list[Message]:
@@ -261,6 +282,24 @@ class SessionHandle:
     ) -> Page[Message]:
         return drive(
             self._twin.read(
+                after=after, before=before, since=since, until=until, limit=limit, reverse=reverse, cursor=cursor
+            )
+        )
+
+    @_as(AsyncSessionHandle.read_json)
+    def read_json(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+        reverse: bool = False,
+        cursor: str | None = None,
+    ) -> bytes:
+        return drive(
+            self._twin.read_json(
                 after=after, before=before, since=since, until=until, limit=limit, reverse=reverse, cursor=cursor
             )
         )
@@ -304,15 +343,30 @@ class SessionHandle:
     ) -> Summary:
         return drive(self._twin.save_summary(text, covers_seq=covers_seq, metadata=metadata, expect=expect))
 
+    @_as(AsyncSessionHandle.summarize)
+    def summarize(
+        self,
+        *,
+        max_recent: int = MAX_RECENT,
+        max_tokens: int | None = None,
+        length: int = SUMMARY_TOKENS,
+        force: bool = False,
+        wait: bool = True,
+    ) -> Summary | None:
+        return drive(
+            self._twin.summarize(max_recent=max_recent, max_tokens=max_tokens, length=length, force=force, wait=wait)
+        )
+
     @_as(AsyncSessionHandle.context)
     def context(
         self,
         query: str | None = None,
         *,
         max_tokens: int = 4000,
+        shares: Mapping[str, float] | None = None,
         namespaces: Iterable[Sequence[str]] = (),
     ) -> Context:
-        return drive(self._twin.context(query, max_tokens=max_tokens, namespaces=namespaces))
+        return drive(self._twin.context(query, max_tokens=max_tokens, shares=shares, namespaces=namespaces))
 
     @_as(AsyncSessionHandle.stats)
     def stats(self, *, detail: bool = True) -> Stats:

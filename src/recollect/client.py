@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
+from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from recollect.connect import connect
+from recollect.connect import OnUnavailable, buffered
 from recollect.core.areas import check_path
 from recollect.core.base import Base
 from recollect.core.checks import check_clock, check_count, check_flag, check_id, check_ttl, refuse
@@ -17,6 +18,7 @@ from recollect.core.recall import recall
 from recollect.core.reindex import Progress as ReindexProgress
 from recollect.core.reindex import Reindexed, check_index, reindex
 from recollect.core.statistics import total_stats
+from recollect.core.summarizer import Summarizer
 from recollect.core.tokens import TokenCounter
 from recollect.core.transfer import (
     ImportReport,
@@ -30,7 +32,9 @@ from recollect.core.transfer import (
 from recollect.errors import ConfigError, InvalidInput
 from recollect.model import (
     JSON,
+    Buffered,
     Change,
+    Delivered,
     Hit,
     Page,
     Session,
@@ -49,6 +53,8 @@ if TYPE_CHECKING:
 
 DEFAULT_SCOPE = "default"
 
+RefusedRule = Literal["keep", "again", "drop"]
+
 
 class AsyncRecollect:
     """The memory of a chatbot or an agent, on one store.
@@ -60,9 +66,16 @@ class AsyncRecollect:
     count_tokens: an exact token counter, ``text -> int``; the estimator by script when None.
     ttl: seconds that a new session lives; None for ever. A session's own ``ttl`` goes before it.
     sliding: whether each append begins a session's ``ttl`` anew.
+    summarizer: makes the summaries of `AsyncSessionHandle.summarize`; None for `ExtractiveSummarizer`, without a model.
     clock: gives the present instant, timezone-aware; all expiry is judged by it.
     embedder: makes vectors of texts, by which `recall` and `search` find what was said in other words too; without one
         they go by words, which needs no model.
+    on_unavailable: what becomes of an append that the store cannot take now. ``raise``: the caller gets `Unavailable`.
+        ``buffer``: it is kept in a file on this machine's disk, its messages come back with ``seq`` 0, and it is delivered
+        in order and once when the store is back, by a later call or by `deliver`, also of another process on the file.
+        Everything else raises `Unavailable` all the same; so does a read of what is not delivered yet.
+    buffer_path: the buffer's file, an SQLite database of its own; ``recollect-buffer.db`` in the working directory when None.
+    buffer_bytes: what it keeps at most; an append that is one too many raises `Unavailable`. 256 MiB when None.
 
     Opens on first use or on ``async with``. Raises `ConfigError` for what cannot work as given.
     """
@@ -75,25 +88,31 @@ class AsyncRecollect:
         count_tokens: TokenCounter | None = None,
         ttl: float | None = None,
         sliding: bool = False,
+        summarizer: Summarizer | None = None,
         clock: Clock = utc_now,
         embedder: Embedder | None = None,
+        on_unavailable: OnUnavailable = "raise",
+        buffer_path: str | PathLike[str] | None = None,
+        buffer_bytes: int | None = None,
     ) -> None:
         from recollect.store.threads import AsyncDriver
 
-        self._setup(store, scope, count_tokens, ttl, sliding, AsyncDriver(clock), embedder)
+        found = buffered(store, on_unavailable, buffer_path, buffer_bytes)
+        self._setup(found, scope, count_tokens, ttl, sliding, summarizer, AsyncDriver(clock), embedder)
 
     def _setup(
         self,
-        store: str | Store | None,
+        store: Store,
         scope: str,
         count_tokens: TokenCounter | None,
         ttl: float | None,
         sliding: bool,
+        summarizer: Summarizer | None,
         driver: Driver,
         embedder: Embedder | None,
     ) -> None:
         check_clock(driver.now)
-        self._store = store if isinstance(store, Store) else connect(store)
+        self._store = store
         self._driver = driver
         self._defaults = SessionDefaults(ttl=check_ttl(ttl), sliding=check_flag(sliding, "sliding"))
         self._base = Base(
@@ -101,6 +120,7 @@ class AsyncRecollect:
             driver,
             tenant=check_id(scope, "scope"),
             count=count_tokens,
+            summarizer=summarizer,
             embedder=_checked_embedder(embedder),
         )
         self._state = "new"
@@ -273,7 +293,7 @@ class AsyncRecollect:
         )
 
     async def stats(self, *, detail: bool = False) -> Stats:
-        """Figures of the scope. With `detail` every message is read, for roles, days and tokens."""
+        """Figures of the scope. With `detail` every message is read once, for roles, days, tokens and more: see `Stats`."""
         return await total_stats(await self._ready(), user_id=None, detail=detail)
 
     async def changes(self, after: str | None = None, *, limit: int = 100) -> Page[Change]:
@@ -304,6 +324,27 @@ class AsyncRecollect:
             refuse("after", after)
         async for change in follow(base, after):
             yield change
+
+    async def buffered(self) -> Buffered:
+        """What is kept for a store that was away: what waits, what was refused, of all tenants together.
+
+        Asks the buffer and not the store. All zero with ``on_unavailable="raise"``.
+        """
+        return await self._store.buffered(self._driver)
+
+    async def deliver(self, *, refused: RefusedRule = "keep") -> Delivered:
+        """Deliver everything that the buffer keeps for this store, in the order of the appends.
+
+        Parameters
+        ----------
+        refused: what becomes of what the store refused before: ``keep`` leaves it, ``again`` tries it once more in its old
+            place, ``drop`` removes it for good.
+
+        Raises `Unavailable` if the store is (still) away; what was delivered by then stays delivered.
+        """
+        if refused not in ("keep", "again", "drop"):
+            raise InvalidInput(f"refused is keep, again or drop, not {refused!r}", field="refused")
+        return await (await self._ready()).store.deliver(refused)
 
     async def sweep(self) -> Swept:
         """Remove what has expired (it is never read anyway), old entries of the feed, and deleted remains on disk."""
@@ -379,7 +420,7 @@ class AsyncRecollect:
             raise InvalidInput("a second process knows no counter and no clock of yours", field="second_process")
         from recollect.parsing import ReadElsewhere
 
-        read = ReadElsewhere(lines, base.intake, base.store.capabilities)  # type: ignore[arg-type]
+        read = ReadElsewhere(lines, base.intake, base.store.capabilities, stop=on_error == "stop")  # type: ignore[arg-type]
         try:
             return await import_batches(base, read, on_error=on_error, progress=progress)
         finally:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from recollect.errors import ConfigError
+from recollect.errors import ConfigError, InvalidInput
 from recollect.store import Store
 
 DEFAULT_URL = "sqlite:///recollect.db"
 
+BUFFER_FILE = "recollect-buffer.db"
+BUFFER_BYTES = 256 * 1024 * 1024
+
 Options = dict[str, str]
+OnUnavailable = Literal["raise", "buffer"]
 
 
 def connect(url: str | None = None) -> Store:
@@ -51,6 +56,30 @@ def connect(url: str | None = None) -> Store:
     if options:
         raise ConfigError(f"unknown option for {scheme}://: {', '.join(sorted(options))}")
     return store
+
+
+def buffered(
+    store: str | Store | None, on_unavailable: OnUnavailable, path: str | os.PathLike[str] | None, limit: int | None
+) -> Store:
+    """The store of a URL, or the one given, with a buffer above it if that is wanted. Parameters are those of `Recollect`.
+
+    Raises `InvalidInput` for options that cannot be, and what `connect` raises.
+    """
+    if on_unavailable not in ("raise", "buffer"):
+        raise InvalidInput(f"on_unavailable is raise or buffer, not {on_unavailable!r}", field="on_unavailable")
+    if on_unavailable == "raise":
+        for name, value in (("buffer_path", path), ("buffer_bytes", limit)):
+            if value is not None:
+                raise InvalidInput(f'{name} goes with on_unavailable="buffer"', field=name)
+        return store if isinstance(store, Store) else connect(store)
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise InvalidInput("buffer_bytes is a whole number, at least 1", field="buffer_bytes")
+    if path is not None and not (isinstance(path, str | os.PathLike) and os.fspath(path)):
+        raise InvalidInput("buffer_path is the path of a file", field="buffer_path")
+    from recollect.store.buffer import BufferedStore
+
+    inner = store if isinstance(store, Store) else connect(store)
+    return BufferedStore(inner, BUFFER_FILE if path is None else os.fspath(path), limit or BUFFER_BYTES)
 
 
 def _memory(netloc: str, path: str, options: Options) -> Store:

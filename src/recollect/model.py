@@ -7,10 +7,11 @@ Input is checked at the edge (`core.messages.normalize`), not each time a stored
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, Literal, NoReturn, TypeVar
 
+import msgspec
 from msgspec import Struct, field, structs
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -168,6 +169,61 @@ class Message(_MessageHead, frozen=True, kw_only=True, repr_omit_defaults=True):
         }
         hidden = {key: value for key, value in self.extra.items() if key in own}
         return {**self.extra, **own, **({"extra": hidden} if hidden else {})}
+
+    def to_json(self) -> bytes:
+        """What `to_dict` gives, as compact JSON text in UTF-8."""
+        return _encode(_encodable(self))
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Encodable(Struct, gc=False):
+    """The fields of a message, in the order that `Message.to_dict` has them."""
+
+    role: str
+    content: Content
+    name: str | None
+    tool_calls: list[JSON] | None
+    tool_call_id: str | None
+    id: str
+    metadata: dict[str, JSON]
+    created_at: datetime
+    seq: int
+    session_id: str
+    user_id: str | None
+    tokens: int
+    expires_at: datetime | None
+
+
+def _encodable(message: Message) -> _Encodable | dict[str, JSON]:
+    """What encodes as `Message.to_dict` does, made in a third of the time.
+
+    Left to `to_dict`: the provider's fields, and whole seconds, whose decimals msgspec would leave out.
+    """
+    at, until = message.created_at, message.expires_at
+    if message.extra or at is None or not at.microsecond or (until is not None and not until.microsecond):
+        return message.to_dict()
+    return _Encodable(
+        message.role,
+        message.content,
+        message.name,
+        message.tool_calls,
+        message.tool_call_id,
+        message.id,
+        message.metadata,
+        at,
+        message.seq,
+        message.session_id,
+        message.user_id,
+        message.tokens,
+        until,
+    )
+
+
+def messages_json(messages: Sequence[Message]) -> bytes:
+    """A JSON array of messages, each as `Message.to_json` gives it."""
+    return _encode(list(map(_encodable, messages)))
 
 
 def _plain(content: Content) -> JSON:
@@ -425,8 +481,100 @@ class Swept(_Record, frozen=True, kw_only=True):
         return _record_dict(self)
 
 
+class Spread(_Record, frozen=True, kw_only=True):
+    """How a figure is spread. `median` and `p95` are off by at most one percent of their value, the others are exact."""
+
+    count: int
+    mean: float
+    median: float
+    p95: float
+    max: float
+
+    def to_dict(self) -> dict[str, JSON]:
+        """Every field as JSON-able data."""
+        return _record_dict(self)
+
+
+class Refused(_Record, frozen=True, kw_only=True):
+    """An append out of the buffer that the store refused; it is kept until it is tried again or dropped.
+
+    Parameters
+    ----------
+    ids: of its messages. at: the instant of the append.
+    error: the class of the error, such as ``Conflict``. reason: what it said.
+    """
+
+    scope: str
+    session_id: str
+    user_id: str | None = None
+    ids: list[str]
+    at: datetime
+    error: str
+    reason: str
+
+    def to_dict(self) -> dict[str, JSON]:
+        """Every field as JSON-able data."""
+        return _record_dict(self)
+
+
+class Buffered(_Record, frozen=True, kw_only=True):
+    """What is kept for a store that was away, counted in messages, all tenants together.
+
+    Parameters
+    ----------
+    path: the buffer's file; None without one.
+    waiting: will be delivered. oldest: the instant of the first append that waits.
+    refused: the store refused them; `refusals` has the first hundred of those appends.
+    elsewhere: are for another store than this one, and wait for a client of that.
+    bytes: of everything kept, as it counts for the limit.
+    """
+
+    path: str | None = None
+    waiting: int = 0
+    oldest: datetime | None = None
+    refused: int = 0
+    refusals: list[Refused] = field(default_factory=list)
+    elsewhere: int = 0
+    bytes: int = 0
+
+    def to_dict(self) -> dict[str, JSON]:
+        """Every field as JSON-able data."""
+        return {**_record_dict(self), "refusals": [one.to_dict() for one in self.refusals]}
+
+
+class Delivered(_Record, frozen=True, kw_only=True):
+    """What `deliver` did, counted in messages.
+
+    `delivered` are in the store now; `expired` had outlived their lifetime before they could be; `refused` were set
+    aside; `dropped` were refused before, and are gone now because that was asked for.
+    """
+
+    delivered: int = 0
+    expired: int = 0
+    refused: int = 0
+    dropped: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """The counts as JSON-able data."""
+        return _record_dict(self)
+
+
 class Stats(_Record, frozen=True, kw_only=True):
-    """Figures of a store, a user or a session. Days are UTC dates, ``YYYY-MM-DD``."""
+    """Figures of a store, a user or a session. Days are UTC dates, ``YYYY-MM-DD``, hours are ``00`` to ``23`` in UTC.
+
+    All but the sessions, messages, users, active sessions and bytes need ``detail``, for which every message is read.
+
+    Parameters
+    ----------
+    sessions, messages, users: how many there are. bytes: what the store takes, where it can say so.
+    active_sessions: those whose latest message is at most 15 minutes old.
+    tokens, tokens_by_role: as they were counted when the messages were stored.
+    messages_by_role, messages_by_day, messages_by_hour: counts of messages.
+    sessions_by_day: sessions with a message on that day.
+    first_message_at, last_message_at: the earliest and the latest ``created_at``.
+    lengths: of the readable text, in characters, of the messages that have any.
+    latency: seconds from a user's message to the first text of an assistant behind it.
+    """
 
     sessions: int = 0
     messages: int = 0
@@ -437,10 +585,20 @@ class Stats(_Record, frozen=True, kw_only=True):
     first_message_at: datetime | None = None
     last_message_at: datetime | None = None
     bytes: int | None = None
+    active_sessions: int = 0
+    tokens_by_role: dict[str, int] = field(default_factory=dict)
+    messages_by_hour: dict[str, int] = field(default_factory=dict)
+    sessions_by_day: dict[str, int] = field(default_factory=dict)
+    lengths: Spread | None = None
+    latency: Spread | None = None
 
     def to_dict(self) -> dict[str, JSON]:
         """Every field as JSON-able data."""
-        return _record_dict(self)
+        return {**_record_dict(self), "lengths": _spread_dict(self.lengths), "latency": _spread_dict(self.latency)}
+
+
+def _spread_dict(spread: Spread | None) -> dict[str, JSON] | None:
+    return None if spread is None else spread.to_dict()
 
 
 def _record_dict(record: Struct) -> dict[str, JSON]:

@@ -1,7 +1,8 @@
 """The lines of an import read in a second process, so that one core reads while the other writes.
 
 The process is this module, run by the same Python; it ends when its standard input does. Both ways a frame is eight bytes
-of length and a msgpack value: lines to it, what became of them back.
+of length and a msgpack value. To it go chunks of lines, an empty one behind the last. Back come the batches that are
+ready to be written, in an order of its own (`core.regroup`), and None when it is through with a chunk.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from operator import attrgetter
 from queue import SimpleQueue
@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from recollect.core.lines import BATCH_BYTES, BATCH_LINES, Batch, LineError, Parser, Run
 from recollect.core.messages import Intake
+from recollect.core.regroup import Group, Pool
 from recollect.core.tokens import estimate_tokens
 from recollect.errors import InvalidInput, Unavailable
 from recollect.model import Message, Part
@@ -49,29 +50,29 @@ class _Row(Struct, array_like=True, gc=False):
     user_id: str | None
     tokens: int
     expires_at: datetime | None
+    terms: str
 
 
-_fields = attrgetter(*_Row.__struct_fields__)
+_fields = attrgetter(*(name for name in _Row.__struct_fields__ if name != "terms"))
 
 
 class _Run(Struct, array_like=True, gc=False):
     session: str
     user: str | None
     rows: list[_Row]
-    terms: list[str]
     lines: list[int]
 
 
 class _Batch(Struct, array_like=True, gc=False):
     runs: list[_Run]
-    failure: LineError | None
     lines: int
     bytes: int
+    failure: LineError | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_lines = msgspec.msgpack.Decoder(list[bytes]).decode
-_decode_batches = msgspec.msgpack.Decoder(list[_Batch]).decode
+_decode_batch: Callable[[bytes], _Batch | None] = msgspec.msgpack.Decoder(_Batch | None).decode
 
 
 class ReadElsewhere:
@@ -80,40 +81,44 @@ class ReadElsewhere:
     Parameters
     ----------
     lines: bytes, one line each. intake: for a short source. capabilities: of the store.
+    stop: whether a bad line ends the import: then all that stands before it comes first.
 
     Calling it gives the next batch, None behind the last one; it blocks. Raises `Unavailable` if the process dies.
     """
 
-    def __init__(self, lines: Iterable[bytes], intake: Intake, capabilities: Capabilities) -> None:
+    def __init__(self, lines: Iterable[bytes], intake: Intake, capabilities: Capabilities, *, stop: bool) -> None:
         self._chunks = _chunks(iter(lines))
         self._intake = intake
         self._capabilities = capabilities
-        self._ready: deque[Batch] = deque()
+        self._stop = stop
+        self._ready: Iterator[Batch] = iter(())
         self._asked = 0
+        self._ended = False
         self._process: subprocess.Popen[bytes] | None = None
         self._begun = False
 
     def __call__(self) -> Batch | None:
         if not self._begun:
             self._begin()
-        while not self._ready and self._process is not None:
-            while self._asked <= AHEAD and (chunk := next(self._chunks, None)) is not None:
-                self._send(chunk)
+        while self._process is not None:
+            while self._asked <= AHEAD and not self._ended:
+                self._send(next(self._chunks, []))
             if not self._asked:
                 return None
-            self._ready.extend(map(_batch, self._receive()))
-        return self._ready.popleft() if self._ready else None
+            batch = self._receive()
+            if batch is not None:
+                return _batch(batch)
+            self._asked -= 1
+        return next(self._ready, None)
 
     def _begin(self) -> None:
         self._begun = True
-        first, second = next(self._chunks, None), next(self._chunks, None)
-        if first is None:
+        first, second = next(self._chunks, []), next(self._chunks, [])
+        if not second:
+            self._ready = Parser(self._intake, indexed=self._capabilities.text_search).batches(iter(first))
             return
-        if second is None:
-            self._ready.extend(Parser(self._intake, indexed=self._capabilities.text_search).batches(iter(first)))
-            return
-        about = (str(self._capabilities.item_bytes), str(int(self._capabilities.text_search)))
-        command = [sys.executable, "-m", "recollect.parsing", *about]
+        about = (self._capabilities.item_bytes, int(self._capabilities.text_search), int(self._stop))
+        command = [sys.executable, "-m", "recollect.parsing", *map(str, about)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 (this Python, this module)
         self._send(first)
         self._send(second)
@@ -121,20 +126,20 @@ class ReadElsewhere:
     def _send(self, chunk: list[bytes]) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
+        self._ended = not chunk
         try:
             _write_frame(self._process.stdin, chunk)
         except OSError as error:
             raise Unavailable("the process that reads the lines has ended", retryable=True) from error
         self._asked += 1
 
-    def _receive(self) -> list[_Batch]:
+    def _receive(self) -> _Batch | None:
         assert self._process is not None
         assert self._process.stdout is not None
         frame = _read_frame(self._process.stdout)
         if frame is None:
             raise Unavailable("the process that reads the lines has ended", retryable=True)
-        self._asked -= 1
-        return _decode_batches(frame)
+        return _decode_batch(frame)
 
     def close(self) -> None:
         """End the process."""
@@ -163,8 +168,9 @@ def _batch(batch: _Batch) -> Batch:
     runs = []
     for given in batch.runs:
         run = Run(given.session, given.user)
-        run.rows = [_message(row) for row in given.rows]
-        run.terms, run.lines = given.terms, given.lines
+        run.rows = list(map(_message, given.rows))
+        run.terms = [row.terms for row in given.rows]
+        run.lines = given.lines
         runs.append(run)
     return Batch(runs, batch.failure, batch.lines, batch.bytes)
 
@@ -187,18 +193,32 @@ def _message(row: _Row) -> Message:
     )
 
 
-def _rows(batch: Batch) -> _Batch:
-    runs = [
-        _Run(
-            run.session,
-            run.user,
-            [_Row(*_fields(row)) for row in run.rows],
-            run.terms,
-            run.lines,
-        )
-        for run in batch.runs
-    ]
-    return _Batch(runs, batch.failure, batch.lines, batch.bytes)
+def _hold(pool: Pool, run: Run) -> None:
+    held = pool.of(run.session, run.user)
+    before = len(held.data)
+    for row, terms, line in zip(run.rows, run.terms, run.lines, strict=True):
+        held.add(_Row(*_fields(row), terms), line)  # type: ignore[call-arg]
+    pool.count(run.session, len(run.rows), len(held.data) - before)
+
+
+def _regrouped(
+    parser: Parser, pool: Pool, lines: list[bytes], *, stop: bool
+) -> Iterator[tuple[Group, LineError | None]]:
+    """What is to be written after a chunk of lines; after an empty one, all that is left."""
+    for batch in parser.batches(iter(lines)):
+        for run in batch.runs:
+            _hold(pool, run)
+        pool.read(batch.lines, batch.bytes)
+        if batch.failure is not None:
+            if stop:
+                yield from ((group, None) for group in pool.rest())
+            yield Group([], 0, 0), batch.failure
+    yield from ((group, None) for group in (pool.ready() if lines else pool.rest()))
+
+
+def _wire(group: Group, failure: LineError | None) -> tuple[Any, ...]:
+    """What decodes as a `_Batch`."""
+    return [run.encoded() for run in group.runs], group.lines, group.bytes, failure
 
 
 def _write_frame(file: IO[bytes], value: object) -> None:
@@ -229,12 +249,13 @@ def main() -> None:
         frames.put(None)
 
     threading.Thread(target=take, daemon=True).start()
-    item_bytes, indexed = map(int, sys.argv[1:])
-    parser = Parser(Intake(BlockingDriver(), estimate_tokens, item_bytes), indexed=bool(indexed))
+    item_bytes, indexed, stop = map(int, sys.argv[1:])
+    parser, pool = Parser(Intake(BlockingDriver(), estimate_tokens, item_bytes), indexed=bool(indexed)), Pool()
     try:
         while (frame := frames.get()) is not None:
-            lines: Iterator[bytes] = iter(_decode_lines(frame))
-            _write_frame(sys.stdout.buffer, [_rows(batch) for batch in parser.batches(lines)])
+            for group, failure in _regrouped(parser, pool, _decode_lines(frame), stop=bool(stop)):
+                _write_frame(sys.stdout.buffer, _wire(group, failure))
+            _write_frame(sys.stdout.buffer, None)
     except BrokenPipeError:
         os._exit(0)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from recollect.core import records
 from recollect.core.areas import check_path
 from recollect.core.base import Base
+from recollect.core.budget import build_context
 from recollect.core.checks import (
     check_count,
     check_flag,
@@ -18,12 +19,13 @@ from recollect.core.checks import (
     check_ttl,
     refuse,
 )
-from recollect.core.context import Context, build_context
-from recollect.core.cursors import read_cursor
+from recollect.core.context import Context
+from recollect.core.cursors import make_cursor, read_cursor
 from recollect.core.messages import MessageLike, many
-from recollect.core.pages import cut_page
+from recollect.core.pages import cut_page, page_json
 from recollect.core.records import UNSET, Unset
 from recollect.core.statistics import session_stats
+from recollect.core.summaries import MAX_RECENT, SUMMARY_TOKENS, Limits, summarize
 from recollect.core.window import SystemRule, window
 from recollect.errors import Conflict, InvalidInput
 from recollect.model import (
@@ -33,6 +35,7 @@ from recollect.model import (
     Session,
     Stats,
     Summary,
+    messages_json,
 )
 from recollect.store import Append, Appended, Delete, SessionDefaults
 
@@ -41,6 +44,37 @@ if TYPE_CHECKING:
 
 MAX_TAIL = 2**63 - 1
 """The largest limit that every store can be given; so many messages are nowhere."""
+
+
+class _Stretch:
+    """The checked bounds of a page of a log, and the question that its cursor belongs to."""
+
+    __slots__ = ("after", "before", "question", "since", "until")
+
+    def __init__(
+        self,
+        base: Base,
+        session_id: str,
+        after: int | None,
+        before: int | None,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+        reverse: bool,
+        cursor: str | None,
+    ) -> None:
+        check_count(limit, "limit")
+        low = 0 if after is None else check_count(after, "after", least=0, most=None)
+        high = None if before is None else check_count(before, "before", least=0, most=None)
+        self.since, self.until = check_optional_time(since, "since"), check_optional_time(until, "until")
+        self.question = ("read", base.scope, session_id, low, high, self.since, self.until, reverse)
+        place = read_cursor(self.question, cursor, (int,))
+        if place is not None and reverse:
+            high = place[0]
+        elif place is not None:
+            low = place[0]
+        self.after = (low,) if low else None
+        self.before = None if high is None else (high,)
 
 
 class AsyncSessionHandle:
@@ -69,25 +103,34 @@ class AsyncSessionHandle:
     def _owned(self, rows: Sequence[Message]) -> None:
         """Refuse to show a user another user's session."""
         if self._user is not None and rows and rows[-1].user_id not in (None, self._user):
-            raise Conflict(f"session {self._id!r} belongs to another user")
+            raise self._foreign()
+
+    def _foreign(self) -> Conflict:
+        return Conflict(f"session {self._id!r} belongs to another user")
 
     async def _own_header(self, base: Base) -> Session | None:
         """The header; `Conflict` if it names another user than this handle."""
         header = await base.header(self._id)
         if self._user is not None and header is not None and header.user_id not in (None, self._user):
-            raise Conflict(f"session {self._id!r} belongs to another user")
+            raise self._foreign()
         return header
 
-    async def append(self, messages: MessageLike | Iterable[MessageLike], *, ttl: float | None = None) -> Appended:
+    async def append(
+        self, messages: MessageLike | Iterable[MessageLike], *, ttl: float | None = None, buffer: bool = True
+    ) -> Appended:
         """Append one message or many, in one commit.
 
         Parameters
         ----------
         messages: a `Message`, a provider's message dict, or several of them.
         ttl: seconds after which these messages are gone; None for as long as the session lives.
+        buffer: False raises `Unavailable` also where the client's ``on_unavailable`` is ``buffer``.
 
         Returns the stored messages with their ``seq``, in the order given; ``.written`` of them are new. A message
-        whose id is in the session already is not written again: the stored one is returned.
+        whose id is in the session already is not written again: the stored one is returned. Where the client buffers
+        and the store is away, ``.buffered`` of them are kept for it: they come back with their ids and ``seq`` 0, for
+        only the store gives numbers. Such an append is not checked against the store: what it refuses later is in
+        `AsyncRecollect.buffered`.
         Raises `InvalidInput` (nothing is written), `Conflict` if the session is another user's, `LimitExceeded`.
         """
         base = await self._memory._ready()
@@ -96,7 +139,8 @@ class AsyncSessionHandle:
         if not rows:
             return Appended()
         terms = [base.terms(row) for row in rows]
-        (result,) = await base.store.commit(self._partition, (Append(rows=rows, terms=terms, session=self._defaults),))
+        append = Append(rows=rows, terms=terms, session=self._defaults, buffer=check_flag(buffer, "buffer"))
+        (result,) = await base.store.commit(self._partition, (append,))
         assert isinstance(result, Appended)
         return result
 
@@ -130,27 +174,51 @@ class AsyncSessionHandle:
         limit: 1 to 10,000. reverse: newest first. cursor: of the page before, with the same other arguments.
         """
         base = await self._memory._ready()
-        check_count(limit, "limit")
-        low = 0 if after is None else check_count(after, "after", least=0, most=None)
-        high = None if before is None else check_count(before, "before", least=0, most=None)
-        since, until = check_optional_time(since, "since"), check_optional_time(until, "until")
-        question = ("read", base.scope, self._id, low, high, since, until, reverse)
-        place = read_cursor(question, cursor, (int,))
-        if place is not None and reverse:
-            high = place[0]
-        elif place is not None:
-            low = place[0]
+        stretch = _Stretch(base, self._id, after, before, since, until, limit, reverse, cursor)
         rows = await base.messages(
             self._id,
-            after=(low,) if low else None,
-            before=None if high is None else (high,),
-            since=since,
-            until=until,
+            after=stretch.after,
+            before=stretch.before,
+            since=stretch.since,
+            until=stretch.until,
             limit=limit + 1,
             reverse=reverse,
         )
         self._owned(rows)
-        return cut_page(rows, limit, question, lambda row: (row.seq,))
+        return cut_page(rows, limit, stretch.question, lambda row: (row.seq,))
+
+    async def read_json(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+        reverse: bool = False,
+        cursor: str | None = None,
+    ) -> bytes:
+        """A page of the log as JSON text, ``{"items": [...], "cursor": ...}``: what `read` gives, with `Message.to_json`.
+
+        For those who send it on, as the server does: where the store can encode a page itself, no messages are made.
+        Parameters as for `read`.
+        """
+        base = await self._memory._ready()
+        if since is None and until is None:
+            stretch = _Stretch(base, self._id, after, before, None, None, limit, reverse, cursor)
+            found = await base.store.query_json(
+                (base.scope, self._id), after=stretch.after, before=stretch.before, limit=limit, reverse=reverse
+            )
+            if found is not None:
+                if self._user is not None and found.user_id not in (None, self._user):
+                    raise self._foreign()
+                return page_json(
+                    b"[%b]" % found.text, make_cursor(stretch.question, (found.last,)) if found.more else None
+                )
+        page = await self.read(
+            after=after, before=before, since=since, until=until, limit=limit, reverse=reverse, cursor=cursor
+        )
+        return page_json(messages_json(page.items), page.cursor)
 
     async def get(self, seq: int) -> Message | None:
         """The message with this number, or None."""
@@ -263,11 +331,50 @@ class AsyncSessionHandle:
             await self._own_header(base)
         return await records.save_summary(base, self._id, text, covers_seq=covers_seq, metadata=metadata, expect=expect)
 
+    async def summarize(
+        self,
+        *,
+        max_recent: int = MAX_RECENT,
+        max_tokens: int | None = None,
+        length: int = SUMMARY_TOKENS,
+        force: bool = False,
+        wait: bool = True,
+    ) -> Summary | None:
+        """Fold what is due into the summary, with the client's summarizer; the messages stay as they are.
+
+        Due is what lies before the newest `max_recent` messages, when more than twice as many stand after the last
+        summary. System messages do not count and are not summarised: the context shows them as they are.
+
+        Parameters
+        ----------
+        max_recent: messages that are left out. max_tokens: a summary is also due when the messages after the last one
+            have more tokens than this; it leaves half of that. None for no such limit.
+        length: tokens of the summary at most. force: fold what lies before the newest `max_recent`, due or not.
+        wait: whether to wait for another program that is at it; if not, the summary as it stands is returned.
+
+        Returns the summary as it then stands, None if there is none. Its ``covers_seq`` is the number of the last message
+        that it covers, and never parts a tool call from its result; its metadata says who made it and from which
+        messages. Of several callers at once one does the work, and the others wait for it.
+        Raises what the summarizer raises, with what was folded before that kept.
+        """
+        base = await self._memory._ready()
+        check_count(max_recent, "max_recent", least=0)
+        if max_tokens is not None:
+            check_count(max_tokens, "max_tokens", most=None)
+        check_count(length, "length", most=None)
+        check_flag(force, "force")
+        check_flag(wait, "wait")
+        limits = Limits(max_recent, max_tokens, length, force)
+        if await self._own_header(base) is None:
+            return None
+        return await summarize(base, self._id, base.summarizer, limits, wait=wait)
+
     async def context(
         self,
         query: str | None = None,
         *,
         max_tokens: int = 4000,
+        shares: Mapping[str, float] | None = None,
         namespaces: Iterable[Sequence[str]] = (),
     ) -> Context:
         """What the model should see now, within `max_tokens`.
@@ -278,6 +385,9 @@ class AsyncSessionHandle:
         ----------
         query: what to recall for; the newest user message when None.
         max_tokens: the budget for everything together, by this client's counter.
+        shares: the largest part of the budget, 0 to 1, that a section may take: of ``instructions`` (0.5),
+            ``preferences`` (0.15), ``summary`` (0.25), ``recalled`` (0.25); for ``window`` (0.25) the part that the others
+            leave to it. Sections that are named here are filled first, in this order; 0 leaves one out.
         namespaces: recall from the memories and documents under these paths too.
 
         Raises `LimitExceeded` if the newest message alone is over it.
@@ -294,11 +404,12 @@ class AsyncSessionHandle:
             user,
             query=query,
             max_tokens=max_tokens,
+            shares=shares,
             namespaces=[check_path(tuple(path)) for path in namespaces],
         )
 
     async def stats(self, *, detail: bool = True) -> Stats:
-        """Figures of this session. With `detail` every message is read, for roles, days and tokens."""
+        """Figures of this session. With `detail` every message is read once, for roles, days, tokens and more: see `Stats`."""
         base = await self._memory._ready()
         if self._user is not None:
             await self._own_header(base)

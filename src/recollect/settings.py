@@ -68,6 +68,17 @@ class Settings(BaseSettings):
     )
     sliding: bool = Field(default=False, description="Whether each message begins a session's ttl anew.")
     max_context_tokens: int = Field(default=4000, ge=1, description="The budget of the context of a reply.")
+    summarizer: Literal["auto", "extractive", "off"] = Field(
+        default="auto",
+        description="Who summarises long sessions: auto is the chat model where one is set; off is nobody.",
+    )
+    summary_max_recent: int = Field(
+        default=20, ge=1, description="Messages that a summary leaves out; twice as many make one due."
+    )
+    summary_max_tokens: int | None = Field(
+        default=None, ge=1, description="Tokens of messages that make one due; max_context_tokens when not set."
+    )
+    summary_length: int = Field(default=800, ge=20, description="Tokens of a summary at most.")
     max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, description="The largest request body.")
     requests_per_minute: int = Field(
         default=600_000, ge=0, description="For each key, or address without keys; 0 is no limit."
@@ -79,6 +90,16 @@ class Settings(BaseSettings):
     sweep_every: float = Field(
         default=3600.0, ge=0, description="Seconds between removals of what has expired; 0 is never."
     )
+    on_unavailable: Literal["raise", "buffer"] = Field(
+        default="raise",
+        description="buffer: messages that the store cannot take now are kept in a file and delivered when it is back.",
+    )
+    buffer_path: str | None = Field(
+        default=None, min_length=1, description="The buffer's file; recollect-buffer.db when not set."
+    )
+    buffer_bytes: int | None = Field(
+        default=None, ge=1, description="The most that the buffer keeps; 256 MiB when not set."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="What is logged.")
     log_format: Literal["auto", "console", "json"] = Field(
         default="auto", description="auto: console at a terminal, else JSON."
@@ -89,7 +110,7 @@ class Settings(BaseSettings):
     def _read_keys(cls, given: object) -> tuple[ApiKey, ...]:
         return _keys(given)
 
-    @field_validator("log_level", "log_format", mode="before")
+    @field_validator("log_level", "log_format", "summarizer", "on_unavailable", mode="before")
     @classmethod
     def _lower(cls, given: object) -> object:
         return given.lower() if isinstance(given, str) else given

@@ -96,7 +96,7 @@ class AsyncUserPreferences:
         return there
 
     async def delete(self) -> bool:
-        """Remove the document; whether there was one."""
+        """Remove the document; whether there was one. Its version goes with it: the next one begins at 1 again."""
         return await records.delete_preferences(await self._memory._ready(), self._user)
 
 
@@ -181,7 +181,7 @@ class AsyncUserHandle(AsyncNamespaceHandle):
         )
 
     async def stats(self, *, detail: bool = True) -> Stats:
-        """Figures of the user's sessions. With `detail` every message is read, for roles, days and tokens."""
+        """Figures of the user's sessions. With `detail` every message is read once, for roles, days, tokens and more: see `Stats`."""
         return await total_stats(await self._memory._ready(), user_id=self._id, detail=detail)
 
     async def forget(self) -> Receipt:

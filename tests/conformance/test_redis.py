@@ -1,4 +1,4 @@
-"""The Redis store keeps every promise, on one server and on a cluster of three."""
+"""The Redis store keeps every promise: on one server, on one with RediSearch, on a cluster of three."""
 
 from __future__ import annotations
 
@@ -22,6 +22,19 @@ class TestRedis(StoreSuites):
 
     def remove(self, place: Path) -> None:
         servers.remove(servers.server_url(), servers.prefix_of(place))
+
+
+class TestRedisStack(StoreSuites):
+    name = "redis:// with RediSearch"
+
+    def make_store(self, place: Path) -> Store:
+        return connect(f"{servers.stack_url()}?prefix={servers.prefix_of(place)}")
+
+    def make_oracle(self) -> Store:
+        return MemoryStore()
+
+    def remove(self, place: Path) -> None:
+        servers.remove(servers.stack_url(), servers.prefix_of(place))
 
 
 class TestRedisCluster(StoreSuites):

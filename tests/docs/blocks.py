@@ -14,8 +14,8 @@ A page has a folder of its own, with `examples` in it, where all its blocks run,
 * ``json``, ``jsonl``, ``toml``, ``ini``, ``pyi`` are parsed. ``sql`` is a statement of the schema.
 
 In what is shown, ``...`` stands for anything on its line, and on a line of its own for any lines. Ports are moved to
-free ones, ``localhost:11434`` (Ollama's) is a stand-in for a model, and ``localhost:5432`` a PostgreSQL server with a
-database ``chat``.
+free ones, ``localhost:11434`` (Ollama's) is a stand-in for a model, ``localhost:5432`` a PostgreSQL server with a
+database ``chat``, and ``localhost:6379`` a Redis server.
 
 ``python -m tests.docs.blocks PAGE...`` runs pages and writes what was printed into them, where they show something else.
 """
@@ -47,6 +47,7 @@ import recollect
 from tests.servers import ModelServer, free_port, serve
 from tests.services.postgres import postgres_of
 from tests.services.postgres import programs as postgres_programs
+from tests.services.redis import RedisServer
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = Path(recollect.__file__).resolve().parents[1]
@@ -57,6 +58,7 @@ PORTS = (8000, 9000)
 """Ports of the pages; each page gets free ones in their place."""
 MODEL_PORT = 11434
 POSTGRES_PORT = 5432
+REDIS_PORT = 6379
 MODEL_SAYS = ["You", " like", " window", " seats", "."]
 USER = "ann"
 PATIENCE = 30.0
@@ -207,6 +209,8 @@ class Runner:
                 self._ports[MODEL_PORT] = int(url.rpartition(":")[2])
             if any(f":{POSTGRES_PORT}" in block.text for block in found):
                 self._ports[POSTGRES_PORT] = stack.enter_context(postgres_of(USER))
+            if any(f"localhost:{REDIS_PORT}" in block.text and block.reason is None for block in found):
+                self._ports[REDIS_PORT] = stack.enter_context(RedisServer()).port
             home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             self._shell = home / "shell"
             stack.enter_context(_environment(_variables(home, self._ports[8000])))

@@ -16,6 +16,7 @@ from recollect import (
     Embedder,
     Recollect,
     Store,
+    Summarizer,
 )
 from recollect.store.driver import Clock
 
@@ -34,6 +35,7 @@ class Opener(Protocol):
         count_tokens: Callable[[str], int] | None = ...,
         ttl: float | None = ...,
         sliding: bool = ...,
+        summarizer: Summarizer | None = ...,
         clock: Clock = ...,
         embedder: Embedder | None = ...,
     ) -> Recollect: ...

@@ -212,3 +212,18 @@ def test_prints_as_a_table(opener: Opener) -> None:
     reasons = [one.why for one in context.sections] + [one.why for one in context.dropped]
     assert [row[edge:] for row in rows[1:-1]] == reasons
     assert {row[edge - 1] for row in rows[:-1]} == {" "}
+
+
+def test_the_table_is_short(opener: Opener) -> None:
+    """What was left out for one reason is told in a few lines, however much it is; nothing of it is lost in the record."""
+    memory = opener(count_tokens=len)
+    memory.user("ann").preferences.put({f"key {i:02}": "x" * 50 for i in range(40)})
+    session = memory.session("s", "ann")
+    session.append(say("Hello"))
+    context = session.context(max_tokens=400)
+    left_out = [one for one in context.dropped if one.section == "preferences"]
+    assert len(left_out) == 40
+    lines = [line for line in str(context).splitlines() if line.startswith("- preferences")]
+    assert len(lines) == 4
+    assert lines[-1].split()[:4] == ["-", "preferences:", "37", "more"]
+    assert lines[-1].split()[4] == str(sum(one.tokens for one in left_out[3:]))

@@ -82,6 +82,30 @@ def test_the_same_as_in_one_process(tmp_path_factory: pytest.TempPathFactory, co
     assert processes() == before
 
 
+def test_interleaved_sessions(url: str) -> None:
+    """Rows are brought together by session; each keeps its order, another owner's line is named, the rest is there."""
+    lines = [
+        b'{"session":"s-%d","role":"user","content":"%d","id":"%d"}\n' % (i * 7919 % 900, i, i) for i in range(12_000)
+    ]
+    with Recollect(url) as memory:
+        memory.session("s-5", user="ann").append({"role": "user", "content": "mine"})
+        lines[6000] = b'{"session":"s-5","user":"bob","role":"user","content":"not mine"}\n'
+        shown: list[int] = []
+        report = memory.import_lines(
+            lines, on_error="skip", second_process=True, progress=lambda read, _: shown.append(read)
+        )
+        assert (report.lines, report.written, report.failed) == (12_000, 11_999, 1)
+        assert [error.line for error in report.errors] == [6001]
+        assert shown[-1] == 12_000
+        assert shown == sorted(shown)
+        for name in ("s-0", "s-7", "s-899"):
+            numbers = [int(message.text) for message in memory.session(name).read(limit=100)]
+            assert numbers == sorted(numbers)
+            assert len(numbers) >= 13
+        with pytest.raises(InvalidInput, match="line 6001: session 's-5' belongs to another user"):
+            memory.import_lines(lines, second_process=True)
+
+
 @pytest.mark.parametrize("on_error", ["stop", "skip"])
 def test_a_bad_line_far_in(url: str, on_error: Any) -> None:
     """Its number and reason come back; what stands before it is there, and with ``skip`` also the rest."""
@@ -102,7 +126,7 @@ def test_a_bad_line_far_in(url: str, on_error: Any) -> None:
 
 def test_the_process_dies(url: str) -> None:
     """`Unavailable`; importing again completes what is missing."""
-    lines = some_lines(3000)
+    lines = some_lines(25_000)
     before = processes()
 
     def kill(*_: int) -> None:
@@ -114,9 +138,9 @@ def test_the_process_dies(url: str) -> None:
     with Recollect(url) as memory:
         with pytest.raises(Unavailable, match="has ended"):
             memory.import_lines(lines, second_process=True, progress=kill)
-        assert 0 < memory.stats().messages < 3000
+        assert 0 < memory.stats().messages < 25_000
         memory.import_lines(lines, second_process=True)
-        assert memory.stats().messages == 3000
+        assert memory.stats().messages == 25_000
     assert processes() == before
 
 

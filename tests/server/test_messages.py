@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from recollect import Message
-from recollect.server.bodies import outgoing, reply
+from recollect.server.bodies import reply
 from tests.server.harness import problem
 
 PATH = "/api/v1/sessions/s/messages"
@@ -241,4 +241,4 @@ def test_nothing_there_is_an_empty_page(api: TestClient) -> None:
     ],
 )
 def test_the_fast_way_out_is_the_same(message: Message) -> None:
-    assert bytes(reply(outgoing(message)).body) == bytes(reply(message.to_dict()).body)
+    assert message.to_json() == bytes(reply(message.to_dict()).body)

@@ -146,6 +146,20 @@ class Server:
             process.send_signal(how)
             process.wait(PATIENCE)
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have all its processes stand still for a while: it is there, and gives no answer."""
+        assert self._process is not None
+        pid = self._process.pid
+        family = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        for member in family:
+            os.kill(member, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for member in family:
+                os.kill(member, signal.SIGCONT)
+
     def remove(self) -> None:
         """Stop, and remove the folder."""
         self.stop()
@@ -153,13 +167,21 @@ class Server:
 
 
 class Proxy:
-    """A port in front of a server, whose replies can be cut off: what was asked is done, and nobody hears of it."""
+    """A port in front of a server that cuts a connection once: when it sees `cut_when` in what is asked.
+
+    Attributes
+    ----------
+    keep: bytes of the reply that get through before the cut; what was asked is done, and nobody hears of it, or half. None:
+        the question itself is cut, in its middle.
+    cuts: how often it has cut.
+    """
 
     def __init__(self, port: int) -> None:
         self._to = ("127.0.0.1", port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.cut_when: bytes | None = None
+        self.keep: int | None = 0
         self.cuts = 0
         self._threads: list[threading.Thread] = []
         self._sockets: list[socket.socket] = []
@@ -188,8 +210,13 @@ class Proxy:
                 if asks and self.cut_when is not None and self.cut_when in data:
                     self.cut_when = None
                     mute.set()
-                if not asks and mute.is_set():
+                    if self.keep is None:
+                        self.cuts += 1
+                        target.sendall(data[: len(data) // 2])
+                        break
+                if not asks and mute.is_set() and self.keep is not None:
                     self.cuts += 1
+                    target.sendall(data[: self.keep])
                     break
                 target.sendall(data)
         except OSError:

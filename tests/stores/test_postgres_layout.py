@@ -64,6 +64,7 @@ def test_the_declared_columns_are_the_tables_columns(filled: str, table: str) ->
         "real": {"double precision"},
         "time": {"timestamp with time zone"},
         "json": {"jsonb", "json"},
+        "bytes": {"bytea"},
     }
     assert found["scope"] == ("text", True)
     for column in TABLES[table].columns:
@@ -82,6 +83,7 @@ def test_the_declared_columns_are_the_tables_columns(filled: str, table: str) ->
         ("messages", ("default", "1-1"), "messages_pkey"),
         ("system_messages", ("default", "1-1"), "messages_"),
         ("messages_by_id", ("default", "1-1", "x"), "messages_id"),
+        ("vectors", ("default", "1-1"), "vectors_pkey"),
         ("messages_by_user", ("default", "u1"), "messages_user"),
         ("sessions", ("default",), "sessions_activity"),
         ("sessions_by_user", ("default", "u1"), "sessions_user"),
@@ -98,13 +100,14 @@ def test_every_path_reads_by_its_index(
     plan = "\n".join(row[0] for row in _ask(f"EXPLAIN {sql}", *values))
     assert "Seq Scan" not in plan, plan
     assert index in plan, plan
-    if path in ("messages", "preferences"):
+    if path in ("messages", "vectors", "preferences"):
         assert "Sort" not in plan, plan
 
 
-def test_an_append_reads_one_row_of_each_index_also_while_the_tables_are_new(name: str) -> None:
+@pytest.mark.parametrize("rows", [1, 60, 150, 250, 400, 2000])
+def test_an_append_reads_one_row_of_each_index_also_while_the_tables_are_new(name: str, rows: int) -> None:
     with Recollect(_url(name)) as memory:
-        memory.session("s", user="u").append({"role": "user", "content": "x"})
+        memory.session("s", user="u").append([{"role": "user", "content": "x"}] * rows)
         values = (
             "default",
             "s",

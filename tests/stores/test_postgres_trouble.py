@@ -10,13 +10,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
 from recollect import AsyncRecollect, ConfigError, Message, Recollect, RecollectError, Unavailable
+from recollect.stores.postgres import schema as migrations
+from recollect.stores.postgres import settings
 from tests.services.postgres import Proxy, Server, own_server, postgres_url, schema
 from tests.stores.forking import check_forked
 
@@ -163,12 +165,27 @@ def test_servers_that_start_at_once_do_not_collide(name: str) -> None:
     assert _execute(f"SELECT count(*) FROM {name}.meta WHERE name = 'schema'") == [(1,)]
 
 
+def test_tables_of_an_older_version_are_brought_up_to_date_with_what_is_in_them(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:5])
+        older.setattr(migrations, "NEWEST", 5)
+        with Recollect(_url(name)) as memory:
+            memory.session("s").append([HI, HI])
+            cursor = memory.changes().items[-1].cursor
+    with Recollect(_url(name)) as memory:
+        assert _execute(f"SELECT value FROM {name}.meta WHERE name = 'schema'") == [(migrations.NEWEST,)]
+        memory.session("s").append([HI, HI])
+        memory.import_lines({"session": "s", "role": "user", "content": "x"} for _ in range(200))
+        assert [row.seq for row in memory.session("s").tail(1000)] == list(range(1, 205))
+        assert [change.last_seq for change in memory.changes(after=cursor)] == [4, 204]
+
+
 def test_an_upgrade_that_was_broken_off_is_none(name: str) -> None:
     _execute(f"CREATE SCHEMA {name}")
     # The last migration cannot be applied: a function of this name with another result is there already.
-    _execute(
-        f"CREATE FUNCTION {name}.sweep_changes(timestamptz, bigint) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'"
-    )
+    _execute(f"CREATE FUNCTION {name}.leave_many(timestamptz, json) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'")
     with pytest.raises(RecollectError):
         Recollect(_url(name)).open()
     assert _execute(f"SELECT count(*) FROM pg_tables WHERE schemaname = '{name}'") == [(0,)]
@@ -295,6 +312,73 @@ def test_while_the_server_is_away_every_call_says_so_at_once(server: Server) -> 
         assert [row.seq for row in memory.session("away").tail()] == [1, 2]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the server's processes in /proc")
+def test_a_server_that_stands_still_is_given_up_and_found_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "GRACE", 0.5)
+    url = f"{server.url}?statement_timeout=0.2&connect_timeout=2"
+    with Recollect(url) as memory:
+        memory.session("still").append(HI)
+        calls: tuple[Callable[[], object], ...] = (
+            lambda: memory.session("still").append({**HI, "id": "again"}),
+            memory.changes,
+        )
+        with server.frozen():
+            for call in calls:
+                began = time.monotonic()
+                with pytest.raises(Unavailable, match="is away") as caught:
+                    call()
+                assert caught.value.retryable
+                assert time.monotonic() - began < 5
+        asyncio.run(_still(server, url))
+        memory.session("still").append({**HI, "id": "again"})
+        assert [row.seq for row in memory.session("still").tail()] == [1, 2], "what was in doubt is there once"
+
+
+async def _still(server: Server, url: str) -> None:
+    async with AsyncRecollect(url) as memory:
+        await memory.open()
+        with server.frozen():
+            began = time.monotonic()
+            with pytest.raises(Unavailable, match="is away"):
+                await memory.session("still").append({**HI, "id": "again"})
+            assert time.monotonic() - began < 5
+        assert (await memory.session("still").info()) is not None
+
+
+@pytest.mark.parametrize("keep", [0, 1, 30, 200, None])
+def test_a_reply_that_is_cut_in_its_middle_is_asked_for_again(server: Server, keep: int | None) -> None:
+    proxy = Proxy(server.port)
+    try:
+        with Recollect(f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres?schema=cut_{keep}") as memory:
+            session = memory.session("cut-here", user="cut-here-too")
+            session.append([{"role": "user", "content": f"word {n} " + "x" * 500, "id": str(n)} for n in range(20)])
+            session.save_summary("so far", covers_seq=3)
+            reads: tuple[Callable[[], object], ...] = (
+                lambda: session.tail(20),
+                lambda: session.read(after=3, limit=5).items,
+                session.info,
+                session.summary,
+                lambda: memory.search("word", session="cut-here", limit=5),
+                lambda: memory.user("cut-here-too").sessions().items,
+                lambda: memory.user("cut-here-too").messages(limit=20).items,
+            )
+            for number, read in enumerate(reads, 1):
+                expected = read()
+                proxy.cut_when, proxy.keep = b"cut-here", keep
+                assert read() == expected
+                assert proxy.cuts == number
+            for number in range(3):
+                proxy.cut_when = b"cut-here"
+                (stored,) = session.append({**HI, "id": f"new-{number}"})
+                assert stored.seq == 21 + number
+            assert proxy.cuts == len(reads) + 3
+            assert [row.seq for row in session.tail(100)] == list(range(1, 24))
+    finally:
+        proxy.close()
+
+
 def test_an_append_whose_answer_is_lost_is_repeated_and_written_once(server: Server) -> None:
     proxy = Proxy(server.port)
     try:
@@ -346,6 +430,31 @@ def test_a_pool_whose_connections_are_all_busy(name: str) -> None:
                 memory.session("s").tail()
         waiting.join(10)
         assert len(memory.session("s").tail()) == 2
+
+
+def test_many_threads_share_few_connections_some_of_which_break(name: str) -> None:
+    ours = f"application_name = 'recollect' AND query ~ '{name}' AND pid <> pg_backend_pid()"
+    most = 0
+    with Recollect(_url(name, pool_size=3)) as memory:
+
+        def write(who: int) -> None:
+            for number in range(40):
+                memory.session(f"s{who % 5}").append({**HI, "id": f"{who}-{number}"})
+
+        threads = [threading.Thread(target=write, args=(who,)) for who in range(16)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            ((count,),) = _execute(f"SELECT count(*)::int FROM pg_stat_activity WHERE {ours}")
+            assert isinstance(count, int)
+            most = max(most, count)
+            _execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours} LIMIT 1")
+            time.sleep(0.02)
+        for thread in threads:
+            thread.join()
+        assert sum(len(memory.session(f"s{n}").tail(1000)) for n in range(5)) == 16 * 40
+        # A backend that was told to end may be seen beside the one that takes its place.
+        assert 1 <= most <= 3 + 2
 
 
 def test_processes_write_one_session(name: str) -> None:

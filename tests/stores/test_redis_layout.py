@@ -11,6 +11,9 @@ import pytest
 import redis
 
 from recollect import Recollect
+from recollect.model import Vector
+from recollect.store import Attach, Partition
+from recollect.store.driver import drive
 from recollect.store.tables import TABLES
 from recollect.stores.redis.keys import Keys, encode, slot
 from recollect.testing import ManualClock
@@ -99,7 +102,7 @@ def test_a_stranger_reads_a_conversation(memory: Recollect, raw: Any, prefix: st
     assert raw.hgetall(f"{base}user:ann:preferences")["preferences"] == '{"seat":"window"}'
     assert raw.zrange(f"{base}preferences", 0, -1) == ["ann"]
     assert raw.smembers(f"{prefix}:scopes") == {"default"}
-    assert raw.hgetall(f"{prefix}:meta") == {"schema": "1", "shards": "1"}
+    assert raw.hgetall(f"{prefix}:meta") == {"schema": "2", "shards": "1", "indexed": "0"}
     kinds = [(entry["kind"], entry["table"], entry["first_seq"]) for _, entry in raw.xrange(f"{base}changes")]
     assert kinds == [
         ("append", "messages", "1"),
@@ -133,7 +136,22 @@ def test_every_declared_column_has_its_field(memory: Recollect, raw: Any, prefix
         "messages": set(raw.xrange(f"{base}session:s:messages")[0][1]) | {"session_id", "seq", "user_id"},
     }
     for name, table in TABLES.items():
-        assert {column.name for column in table.columns} <= found[name], name
+        # A vector is one member, see below.
+        assert name == "vectors" or {column.name for column in table.columns} <= found[name], name
+
+
+def attach(memory: Recollect, session: str, *vectors: Vector) -> None:
+    drive(memory.store.commit(Partition("default", "session", session), [Attach(vectors=vectors)]))
+
+
+def test_a_vector_is_a_member_of_a_sorted_set_by_number(memory: Recollect, prefix: str) -> None:
+    data = bytes(range(256)) * 3
+    rows = memory.session("s").append([{"role": "user", "content": "x", "id": id} for id in ("a b", "안녕")])
+    vectors = [Vector(session_id="s", seq=row.seq, id=row.id, model="org/m é", data=data) for row in rows]
+    attach(memory, "s", *vectors)
+    with redis.Redis.from_url(servers.server_url()) as raw:
+        members = raw.zrange(f"{prefix}:{{default}}:session:s:vectors", 0, -1, withscores=True)
+    assert members == [(b"1 a%20b org%2Fm%20\xc3\xa9 " + data, 1.0), ("2 안녕 org%2Fm%20é ".encode() + data, 2.0)]
 
 
 def test_any_id_is_a_key_of_its_own_and_lua_and_python_agree(memory: Recollect, raw: Any, prefix: str) -> None:
@@ -173,16 +191,17 @@ def test_native_expiry_comes_long_after_ours_and_follows_it(
 ) -> None:
     base = f"{prefix}:{{default}}:session:s:"
     session = memory.session("s", ttl=100, sliding=True)
-    session.append([{"role": "user", "content": "a"}, {"role": "system", "content": "b"}], ttl=10)
+    row, _ = session.append([{"role": "user", "content": "a"}, {"role": "system", "content": "b"}], ttl=10)
+    attach(memory, "s", Vector(session_id="s", seq=1, id=row.id, model="m", data=b"12"))
     day = 86_400_000
-    for name in ("messages", "ids", "system", "expiring"):
+    for name in ("messages", "ids", "system", "expiring", "vectors"):
         assert day + 90_000 < raw.pttl(base + name) <= day + 100_000, name
     assert raw.pttl(base + "header") == -1, "a sweep still has to find what it belonged to"
     clock.forward(50)
     session.append({"role": "user", "content": "c"})
     assert day + 90_000 < raw.pttl(base + "messages") <= day + 100_000
     session.update(ttl=None)
-    for name in ("messages", "ids", "system", "expiring"):
+    for name in ("messages", "ids", "system", "expiring", "vectors"):
         assert raw.pttl(base + name) == -1, name
 
 
@@ -205,7 +224,8 @@ def test_a_sweep_leaves_no_key_of_what_has_expired(
         [{"role": "system", "content": "x"}, {"role": "user", "content": "y"}]
     )
     memory.session("gone", user="u").save_summary("x", covers_seq=1)
-    memory.session("stays").append({"role": "user", "content": "x"}, ttl=10)
+    (row,) = memory.session("stays").append({"role": "user", "content": "x"}, ttl=10)
+    attach(memory, "stays", Vector(session_id="stays", seq=1, id=row.id, model="m", data=b"12"))
     clock.forward(8 * 86400)
     swept = memory.sweep()
     assert (swept.sessions, swept.messages, swept.changes) == (1, 3, 3)
@@ -224,7 +244,8 @@ def test_a_sweep_leaves_no_key_of_what_has_expired(
 
 def test_a_deleted_session_leaves_no_key(memory: Recollect, raw: Any, prefix: str) -> None:
     session = memory.session("s", user="u", ttl=10)
-    session.append({"role": "system", "content": "x"}, ttl=5)
+    (row,) = session.append({"role": "system", "content": "x"}, ttl=5)
+    attach(memory, "s", Vector(session_id="s", seq=1, id=row.id, model="m", data=b"12"))
     session.save_summary("x", covers_seq=1)
     session.delete()
     left = {key.removeprefix(f"{prefix}:") for key in raw.scan_iter(f"{prefix}:*")}

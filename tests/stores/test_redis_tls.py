@@ -8,12 +8,14 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from recollect import AsyncRecollect, ConfigError, Recollect
+from recollect.store.driver import drive
 from tests.services import redis as servers
 
 HI = {"role": "user", "content": "hi"}
@@ -104,3 +106,42 @@ def test_an_unknown_certificate_is_refused_unless_told_not_to_look(port: int, pr
     with Recollect(f"rediss://localhost:{port}?prefix={prefix}&verify=false") as memory:
         memory.session("s").append(HI)
         assert len(memory.session("s").tail()) == 1
+
+
+@pytest.fixture
+def tls_server(certificate: Path) -> Iterator[int]:
+    """The port of a server that speaks TLS itself, as the Redis with RediSearch can."""
+    port = servers.free_port()
+    own = {"cert": "ca.pem", "key": "key.pem", "ca-cert": "ca.pem"}
+    files = [word for name, file in own.items() for word in (f"--tls-{name}-file", str(certificate / file))]
+    with servers.RedisServer("--tls-port", str(port), "--tls-auth-clients", "no", *files, stack=True):
+        yield port
+
+
+def test_a_commit_wakes_who_waits_over_tls(tls_server: int, certificate: Path) -> None:
+    url = f"rediss://localhost:{tls_server}?ca={certificate / 'ca.pem'}"
+    with Recollect(url) as memory:
+        memory.session("s").append(HI)
+        for _ in range(3):
+            cursor = memory.changes(limit=100)[-1].cursor
+            began = time.monotonic()
+            drive(memory.store.wait("default", cursor, 0.3))
+            assert 0.25 < time.monotonic() - began < 5
+            timer = threading.Timer(0.2, lambda: memory.session("s").append(HI))
+            timer.start()
+            began = time.monotonic()
+            drive(memory.store.wait("default", cursor, 20))
+            assert 0.15 < time.monotonic() - began < 5, "neither by what TLS itself had to say, nor by its time"
+            timer.join()
+
+    async def the_same() -> None:
+        async with AsyncRecollect(url) as memory:
+            (*_, change) = await memory.changes(limit=100)
+            wait = asyncio.create_task(memory.store.wait("default", change.cursor, 20))
+            await asyncio.sleep(0.2)
+            assert not wait.done()
+            await memory.session("s").append(HI)
+            async with asyncio.timeout(5):
+                await wait
+
+    asyncio.run(the_same())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -153,3 +157,41 @@ def test_a_process_that_holds_the_file_too_long_is_named_and_the_store_goes_on_a
 def test_a_forked_child_opens_its_own_connections(tmp_path: Path) -> None:
     check_forked(f"sqlite:///{tmp_path}/forked.db", children=4, each=25)
     _intact(tmp_path / "forked.db")
+
+
+def test_an_import_that_is_killed_is_completed_by_the_next(tmp_path: Path) -> None:
+    """The command and the process that reads for it: what was written is whole, and nothing is written twice."""
+    lines = tmp_path / "lines.jsonl"
+    with lines.open("wb") as file:
+        for i in range(24_000):
+            file.write(b'{"session":"s-%d","role":"user","content":"%d"}\n' % (i * 7919 % 150, i))
+    path = tmp_path / "chat.db"
+    command = [sys.executable, "-m", "recollect.cli", "import", str(lines), "--url", f"sqlite:///{path}", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        while process.poll() is None and not _count(path):
+            time.sleep(0.005)
+    finally:
+        process.kill()
+        process.wait()
+    written = _count(path)
+    assert written > 0
+    _intact(path)
+    done = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    assert (done["lines"], done["written"], done["known"]) == (24_000, 24_000 - written, written)
+    with Recollect(f"sqlite:///{path}") as memory:
+        for n in range(150):
+            numbers = [int(message.text) for message in memory.session(f"s-{n}").read(limit=1000)]
+            assert len(numbers) == 160
+            assert numbers == sorted(numbers)
+    _intact(path)
+
+
+def _count(path: Path) -> int:
+    """Messages in the file; 0 where there is none yet."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            found: tuple[int] = connection.execute("SELECT count(*) FROM recollect_messages").fetchone()
+    except sqlite3.OperationalError:
+        return 0
+    return found[0]

@@ -16,10 +16,12 @@ class History:
     Parameters
     ----------
     tried: ids by session. acknowledged: the number that each id was told, with its session.
+    kept: the session of each id that a buffer took over, without a number.
     """
 
     tried: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     acknowledged: dict[str, tuple[str, int]] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
 
     def add(self, lines: Iterable[str]) -> None:
         """What a writer said."""
@@ -27,6 +29,8 @@ class History:
             kind, id, session, *seq = line.split()
             if kind == "T":
                 self.tried[session].add(id)
+            elif kind == "B":
+                self.kept[id] = session
             else:
                 self.acknowledged[id] = (session, int(seq[0]))
 
@@ -49,6 +53,9 @@ def check(history: History, memory: Recollect, followed: list[Change]) -> list[s
     for id, place in history.acknowledged.items():
         if at.get(id) != place:
             wrong.append(f"{id} was acknowledged as {place} and is {at.get(id, 'nowhere')}")
+    for id, session in history.kept.items():
+        if at.get(id, ("nowhere", 0))[0] != session:
+            wrong.append(f"{id} was kept for {session} and is {at.get(id, 'nowhere')}")
     feed = _feed(memory)
     wrong += _check_feed(feed, {session: len(log) for session, log in stored.items()})
     if Counter(change.cursor for change in followed) != Counter(change.cursor for change in feed):

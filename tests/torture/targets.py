@@ -18,7 +18,7 @@ from tests.torture.run import Target
 def sqlite() -> Iterator[Target]:
     """A file, with full durability."""
     with tempfile.TemporaryDirectory() as folder:
-        yield Target(f"sqlite:///{Path(folder) / 'torture.db'}")
+        yield Target(f"sqlite:///{Path(folder) / 'torture.db'}", impatient="busy_timeout=0.02")
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def redis() -> Iterator[Target]:
     from tests.services.redis import RedisServer
 
     with RedisServer() as server:
-        yield Target(server.url, server.kill, server.start)
+        yield Target(server.url, server.kill, server.start, server.port, "retries=0&timeout=1&connect_timeout=1")
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def postgres() -> Iterator[Target]:
 
     server = own_server().start()
     try:
-        yield Target(server.url, lambda: server.stop(signal.SIGQUIT), server.start)
+        yield Target(server.url, lambda: server.stop(signal.SIGQUIT), server.start, server.port, "connect_timeout=1")
     finally:
         server.remove()
 
@@ -58,6 +58,8 @@ def dynamodb() -> Iterator[Target]:
             f"dynamodb://us-east-1/torture?endpoint_url={server.endpoint}&create=true&ttl=false",
             server.kill,
             server.start,
+            server.port,
+            "attempts=2&timeout=1&connect_timeout=1",
         )
     finally:
         server.kill()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recollect.recall.highlights import highlights
@@ -34,6 +34,7 @@ def test_spans(text: str, query: str, marked: list[str]) -> None:
     assert [text[begin:end] for begin, end in highlights(text, query)] == marked
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.text(max_size=20))
 def test_spans_are_in_order(text: str, query: str) -> None:
     """Spans lie in the text, are not empty, do not overlap, and come in order."""

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recollect.recall.analyzer import analyze
@@ -96,6 +96,7 @@ def test_none(question: str) -> None:
     assert found(question) == []
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80), st.floats(allow_nan=False), st.floats(allow_nan=False))
 def test_anything(question: str, first: float, last: float) -> None:
     """No text and no clock breaks it."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recollect import ConfigError, Recollect, estimate_tokens, tiktoken_counter
-from recollect.core import tokens
+from recollect.core import token_costs, tokens
 
 # The exact o200k_base counts come from `tools/exact_tokens.mjs`.
 SAMPLES = [
@@ -227,7 +227,7 @@ def test_a_text_of_several_slices_is_the_sum_of_them(monkeypatch: pytest.MonkeyP
 
 
 def test_every_ascii_character_has_one_class() -> None:
-    classes = "".join(tokens._LATIN)
+    classes = "".join(token_costs.LATIN)
     assert len(classes) == len(set(classes))
     assert set(map(chr, range(32, 127))) <= set(classes)
 

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from recollect import __version__
-from recollect.cli import chat, doctor, evaluate, listing, serve, tables, transfer, upkeep
+from recollect.cli import chat, doctor, evaluate, figures, listing, serve, tables, transfer, upkeep
 from recollect.cli.command import INTERRUPTED
 
 app = typer.Typer(
@@ -38,7 +38,7 @@ def _main(
     pass
 
 
-for module in (serve, chat, listing, transfer, upkeep, evaluate, tables, doctor):
+for module in (serve, chat, listing, transfer, figures, upkeep, evaluate, tables, doctor):
     module.register(app)
 
 

@@ -19,6 +19,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 import recollect
+from recollect.cli.text import count
 
 OK: Final = "ok"
 WARNING: Final = "warning"
@@ -77,6 +78,27 @@ def _version(module: str) -> str:
         return f"{name} {metadata.version(name)}"
     except metadata.PackageNotFoundError:
         return name
+
+
+def buffer(url: str | None, on_unavailable: str | None, path: str | None) -> Iterator[Check]:
+    """What is kept for a store that was away. A buffer that is not used and holds nothing is not spoken of."""
+    try:
+        found = recollect.Recollect(url, on_unavailable="buffer", buffer_path=path).buffered()
+    except recollect.RecollectError as error:
+        yield Check("buffer", PROBLEM, str(error), "mend RECOLLECT_BUFFER_PATH, or move the file out of the way")
+        return
+    if found.waiting:
+        text = f"{count(found.waiting, 'message')} wait in {found.path} since {found.oldest:%Y-%m-%d %H:%M:%S} UTC"
+        yield Check("buffer", WARNING, text, "see the store above; recollect deliver takes them there")
+    if found.refused:
+        one = found.refusals[0]
+        text = f"the store refused {count(found.refused, 'message')} in {found.path}; the first for: {one.reason}"
+        yield Check("buffer", WARNING, text, "recollect deliver --again, or --drop")
+    if found.elsewhere:
+        text = f"{found.path} holds {count(found.elsewhere, 'message')} for another store than this one"
+        yield Check("buffer", WARNING, text, "recollect deliver --url with the store that they are for")
+    if on_unavailable == "buffer" and not (found.waiting or found.refused or found.elsewhere):
+        yield Check("buffer", OK, f"{found.path}: nothing waits")
 
 
 def clock() -> Iterator[Check]:

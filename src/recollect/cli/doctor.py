@@ -62,6 +62,7 @@ def _all(shell: Shell) -> Iterator[Check]:
         yield from store_checks.storage(store, shell.scope, write="mode=ro" not in (shell.url or ""))
         if store.kind == "sqlite":
             yield from store_checks.sqlite(store)
+    yield from checks.buffer(shell.url, setting("on_unavailable"), setting("buffer_path"))
     yield from checks.clock()
     known = {f"RECOLLECT_{name.upper()}" for name in (*OPTIONS, "url", "config", "user", "data")}
     yield from checks.environment(known)

@@ -36,6 +36,17 @@ def size(number: float) -> str:
     return f"{number:.1f} TB"
 
 
+def seconds(span: float) -> str:
+    """A span for people: ``340 ms``, ``1.4 s``, ``12 min``, ``3.5 h``, ``2 days``."""
+    if span < 0.9995:
+        return f"{span * 1000:.0f} ms"
+    for unit, below, length in (("s", 90, 1), ("min", 5400, 60), ("h", 129_600, 3600)):
+        if span < below:
+            amount = span / length
+            return f"{amount:.1f} {unit}" if amount < 9.95 else f"{amount:.0f} {unit}"
+    return f"{span / 86400:.1f} days" if span < 859_680 else f"{span / 86400:,.0f} days"
+
+
 def when(instant: datetime | None) -> str:
     """An instant on this machine's clock, to the minute."""
     return "" if instant is None else instant.astimezone().strftime("%Y-%m-%d %H:%M")

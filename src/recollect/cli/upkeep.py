@@ -1,118 +1,29 @@
-"""``stats``, ``forget``, ``sweep``, ``version``: looking after a memory."""
+"""``forget``, ``sweep``, ``deliver``, ``version``: looking after a memory."""
 
 from __future__ import annotations
 
 import platform
 import sys
-from datetime import date, timedelta
+from contextlib import closing
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
-from recollect import Recollect, Stats, __version__
-from recollect.cli import options
+from recollect import Recollect, __version__
 from recollect.cli.command import command
-from recollect.cli.listing import nothing_yet, plain_table
+from recollect.cli.config import setting
 from recollect.cli.shell import Shell
-from recollect.cli.text import count, one_line, size, when
-from recollect.cli.transcript import COLOURS
-
-MOST_BARS = 31
-BAR = 40
+from recollect.cli.text import count, one_line
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app)(stats)
     command(app)(forget)
     command(app)(sweep)
+    command(app, without=("scope",))(deliver)
     command(app, without=("url", "scope"))(version)
-
-
-def stats(
-    shell: Shell,
-    user: options.User = None,
-    session: options.Session = None,
-    detail: Annotated[
-        bool, typer.Option("--detail", "-d", help="Also by role and day, and tokens: reads every message once.")
-    ] = False,
-) -> None:
-    """Count what is in memory."""
-    if user is not None and session is not None:
-        shell.wrong_usage("--user and --session: one of them")
-    with shell.memory(make=False) as memory:
-        with shell.working("Counting …"):
-            found = _figures(memory, user, session, detail)
-        if shell.json:
-            shell.emit(found.to_dict())
-        elif not found.sessions and session is not None:
-            shell.fail(f"there is no session {session!r} (recollect sessions lists them)")
-        elif not found.sessions:
-            nothing_yet(shell, memory.store.url, user)
-        else:
-            _show_stats(shell, found, detail)
-
-
-def _figures(memory: Recollect, user: str | None, session: str | None, detail: bool) -> Stats:
-    if session is not None:
-        return memory.session(session).stats(detail=detail)
-    if user is not None:
-        return memory.user(user).stats(detail=detail)
-    return memory.stats(detail=detail)
-
-
-def _show_stats(shell: Shell, found: Stats, detail: bool) -> None:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    table.add_column(justify="right")
-    for name, number in (("sessions", found.sessions), ("users", found.users), ("messages", found.messages)):
-        table.add_row(name, f"{number:,}")
-    if detail:
-        table.add_row("tokens", f"{found.tokens:,}")
-        table.add_row("first message", when(found.first_message_at))
-        table.add_row("last message", when(found.last_message_at))
-    if found.bytes is not None:
-        table.add_row("size", size(found.bytes))
-    shell.say(table)
-    if not detail:
-        shell.note("--detail counts roles, days and tokens too")
-        return
-    shell.line("")
-    shell.say(bars("role", found.messages_by_role, COLOURS))
-    if found.messages_by_day:
-        shell.line("")
-        shell.say(bars(*by_time(found.messages_by_day), {}))
-
-
-def by_time(days: dict[str, int]) -> tuple[str, dict[str, int]]:
-    """The counts of every day from the first to the last; of every month or year where there are too many to show."""
-    first, last = date.fromisoformat(min(days)), date.fromisoformat(max(days))
-    span = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
-    length, name = next(
-        (length, name)
-        for length, name in ((10, "day (UTC)"), (7, "month"), (4, "year"))
-        if length == 4 or len({day[:length] for day in span}) <= MOST_BARS
-    )
-    counts = dict.fromkeys((day[:length] for day in span), 0)
-    for day, number in days.items():
-        counts[day[:length]] += number
-    return name, counts
-
-
-def bars(name: str, counts: dict[str, int], styles: dict[str, str]) -> Table:
-    """A small bar chart."""
-    table = plain_table()
-    table.add_column(name)
-    table.add_column("messages", justify="right")
-    table.add_column("")
-    most = max(counts.values(), default=0) or 1
-    for key, number in counts.items():
-        eighths = max(1, round(number / most * BAR * 8)) if number else 0
-        bar = "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
-        table.add_row(key, f"{number:,}", Text(bar, style=styles.get(key, "cyan").removeprefix("bold ")))
-    return table
 
 
 def forget(
@@ -155,6 +66,45 @@ def sweep(shell: Shell) -> None:
         shell.say(_counts(swept))
     else:
         shell.line("Nothing had expired.")
+
+
+def deliver(
+    shell: Shell,
+    buffer: Annotated[
+        str | None,
+        typer.Option(
+            "--buffer", envvar="RECOLLECT_BUFFER_PATH", metavar="FILE", help="The file (recollect-buffer.db)."
+        ),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Try what the store refused once more.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Remove what the store refused, for good.")] = False,
+) -> None:
+    """Deliver what a buffer keeps for the store.
+
+    A program with on_unavailable="buffer" does so by itself; this is for when it does not run any more. What the store
+    refuses stays in the file, and is listed.
+    """
+    if again and drop:
+        shell.wrong_usage("--again and --drop: one of them")
+    file = buffer or setting("buffer_path")
+    with closing(Recollect(shell.store(), on_unavailable="buffer", buffer_path=file)) as memory:
+        if not Path(memory.buffered().path or "").is_file():
+            shell.fail(f"there is no buffer {memory.buffered().path}")
+        with shell.working("Delivering …"):
+            done = memory.deliver(refused="again" if again else "drop" if drop else "keep").to_dict()
+        left = memory.buffered()
+    if shell.json:
+        shell.emit({**done, "left": left.to_dict()})
+        return
+    if any(done.values()):
+        shell.say(_counts(done))
+    else:
+        shell.line("Nothing waited.")
+    for one in left.refusals:
+        ids = ", ".join(one.ids)
+        shell.warn(one_line(f"refused: session {one.session_id}, {ids}: {one.reason}"))
+    if left.elsewhere:
+        shell.warn(f"{count(left.elsewhere, 'message')} are for another store")
 
 
 def _counts(counts: dict[str, int]) -> Table:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from recollect.core import areas
 from recollect.core.messages import Intake, message_tokens
+from recollect.core.summarizer import Summarizer
+from recollect.core.summary_parts import shown
 from recollect.core.tokens import TokenCounter, estimate_tokens
 from recollect.core.views import Queries, Views
 from recollect.errors import CorruptRecord, InvalidInput
@@ -29,6 +31,7 @@ class Base:
     Parameters
     ----------
     tenant: whose data it is. count: tokens of a text; the estimator by script when None.
+    summarizer: makes summaries; the extractive one when None. embedder: makes vectors.
 
     Attributes
     ----------
@@ -42,6 +45,7 @@ class Base:
         *,
         tenant: str,
         count: TokenCounter | None,
+        summarizer: Summarizer | None = None,
         embedder: Embedder | None = None,
     ) -> None:
         self.store = store
@@ -53,11 +57,19 @@ class Base:
         self.embedder = embedder
         self.views = Views(driver.mutex)
         self.queries = Queries()
+        self.summarizer = None if summarizer is None else _checked_summarizer(summarizer)
         self.intake = Intake(driver, self.count, store.capabilities.item_bytes)
 
     def of_tenant(self, tenant: str) -> Base:
         """The same store and settings for another tenant; what is held in memory is shared."""
-        twin = Base(self.store, self.driver, tenant=tenant, count=self.given_count, embedder=self.embedder)
+        twin = Base(
+            self.store,
+            self.driver,
+            tenant=tenant,
+            count=self.given_count,
+            summarizer=self.summarizer,
+            embedder=self.embedder,
+        )
         twin.views, twin.queries = self.views, self.queries
         return twin
 
@@ -95,6 +107,10 @@ class Base:
 
     async def summary(self, session_id: str) -> Summary | None:
         """The session's summary."""
+        return shown(await self.summary_row(session_id))
+
+    async def summary_row(self, session_id: str) -> Summary | None:
+        """The row of the session's summary, with the claim of whoever is making the next one."""
         return _expect(await self.store.get("summaries", (self.scope, session_id)), Summary)
 
     async def preferences(self, user_id: str) -> Preferences | None:
@@ -145,6 +161,15 @@ def _checked(count: TokenCounter) -> TokenCounter:
         return number
 
     return counted
+
+
+def _checked_summarizer(given: object) -> Summarizer:
+    if not isinstance(given, Summarizer):
+        raise InvalidInput(
+            f"a summarizer has a name, max_input_tokens and summarize; {type(given).__name__} has not",
+            field="summarizer",
+        )
+    return given
 
 
 def _expect(row: object, kind: type[T]) -> T | None:

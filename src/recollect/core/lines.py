@@ -20,6 +20,9 @@ BATCH_LINES = 10_000
 BATCH_BYTES = 8 * 1024 * 1024
 MAX_LINE_BYTES = 256 * 1024 * 1024
 
+NAMES = 20_000
+"""Ids of sessions and users remembered as good ones."""
+
 Line = bytes | str | Mapping[str, JSON]
 
 _decode = msgspec.json.Decoder().decode
@@ -72,10 +75,13 @@ class Parser:
         self._indexed = indexed
         self._number = 0
         self._source = hashlib.blake2b(digest_size=8)
+        self._unhashed: list[bytes] = []
+        self._good: set[str] = set()
 
     def batches(self, lines: Iterator[Line]) -> Iterator[Batch]:
         """The batches of what follows. One ends early behind a bad line, so that what stands before it is written first."""
         while (batch := self._batch(lines)).lines:
+            self._digest()
             yield batch
 
     def _batch(self, lines: Iterator[Line]) -> Batch:
@@ -127,11 +133,28 @@ class Parser:
             raise InvalidInput(f"a line is an object, not {type(fields).__name__}")
         session = fields.pop("session") if "session" in fields else fields.get("session_id")
         user = fields.pop("user") if "user" in fields else fields.get("user_id")
-        session_id = check_id(session, "session")
-        user_id = None if user is None else check_id(user, "user")
-        self._source.update(raw.strip() + b"\n")
+        session_id = self._name(session, "session")
+        user_id = None if user is None else self._name(user, "user")
+        self._unhashed.append(raw.strip())
         if fields.get("id") is None:
-            fields["id"] = f"line-{self._number:08}-{self._source.copy().hexdigest()}"
+            fields["id"] = f"line-{self._number:08}-{self._digest()}"
         expires = check_optional_time(fields.pop("expires_at", None), "expires_at")
         message = self._intake.accept(fields)
         return session_id, user_id, message if expires is None else message.replace(expires_at=expires)
+
+    def _name(self, given: object, field: str) -> str:
+        """An id that is checked, once if it comes again."""
+        if type(given) is str and given in self._good:
+            return given
+        name = check_id(given, field)
+        if len(self._good) >= NAMES:
+            self._good.clear()
+        self._good.add(name)
+        return name
+
+    def _digest(self) -> str:
+        """Of all good lines so far."""
+        if self._unhashed:
+            self._source.update(b"\n".join(self._unhashed) + b"\n")
+            self._unhashed.clear()
+        return self._source.copy().hexdigest()

@@ -70,8 +70,8 @@ class Intake:
         Raises `InvalidInput` that names the field, `LimitExceeded` over the store's largest message.
         """
         now = self._driver.now()
-        if type(given) is dict and given.keys() == _PLAIN and type(given["content"]) is str:
-            return self._of_plain(given["role"], given["content"], now, ttl)
+        if type(given) is dict and given.keys() <= _PLAIN and type(given.get("content")) is str and "role" in given:
+            return self._of_plain(given, now, ttl)
         if isinstance(given, Mapping):
             own = given.get("ttl")
             return self._of_mapping(given, now, ttl if own is None else check_ttl(own))
@@ -79,17 +79,20 @@ class Intake:
             return self._of_message(given, now, ttl)
         raise InvalidInput(f"a message is a Message or a dict, not {type(given).__name__}", field="message")
 
-    def _of_plain(self, role: object, content: str, now: datetime, ttl: float | None) -> Message:
-        """The short way for the most usual message: a role and a text."""
+    def _of_plain(self, given: dict[str, JSON], now: datetime, ttl: float | None) -> Message:
+        """The short way for the most usual message: a role and a text, perhaps with its id and its time."""
+        content: str = given["content"]
         extra: dict[str, JSON] = {}
         size = len(check_text(content, "content"))
         if size > self._item_bytes:
             raise self._too_large(size)
+        role = _role(given["role"], extra)
+        identity, created = given.get("id"), given.get("created_at")
         return Message(
-            _role(role, extra),
+            role,
             content,
-            id=self._driver.new_id(now),
-            created_at=now,
+            id=self._driver.new_id(now) if identity is None else check_id(identity, "id"),
+            created_at=now if created is None else check_time(created, "created_at"),
             extra=extra,
             tokens=MESSAGE_TOKENS + self._count(content),
             expires_at=None if ttl is None else now + timedelta(seconds=ttl),
@@ -167,7 +170,7 @@ class Intake:
         )
 
 
-_PLAIN = frozenset({"role", "content"})
+_PLAIN = frozenset({"role", "content", "id", "created_at"})
 _CANONICAL = frozenset(ROLES.values())
 _NAMED = KNOWN | OURS
 _json_bytes: Callable[[Any], int] = lambda value: 0 if value is None else len(msgspec.json.encode(value))  # noqa: E731

@@ -31,3 +31,13 @@ async def page_of_sessions(
     place = read_cursor(question, cursor, (datetime, str))
     rows: Sequence[Session] = await base.store.query(path, hash, before=place, limit=limit + 1, reverse=True)
     return cut_page(rows, limit, question, lambda row: (row.updated_at, row.id))
+
+
+def page_json(items: bytes, cursor: str | None) -> bytes:
+    """A page as JSON text.
+
+    Parameters
+    ----------
+    items: a JSON array. cursor: letters and digits that need no escape; see `make_cursor`.
+    """
+    return b'{"items":%b,"cursor":%b}' % (items, b"null" if cursor is None else b'"%b"' % cursor.encode())

@@ -154,7 +154,7 @@ async def save_summary(
         raise NotFound(f"no session {session_id!r}")
     if covers_seq > header.last_seq:
         raise InvalidInput(f"covers_seq {covers_seq} is beyond the last message, {header.last_seq}", field="covers_seq")
-    known = await base.summary(session_id)
+    known = await base.summary_row(session_id)
     now = base.driver.now()
     row = Summary(
         session_id=session_id,
@@ -165,6 +165,8 @@ async def save_summary(
         created_at=known.created_at if known else now,
         updated_at=now,
     )
+    if expect == 0 and known is not None and not known.text:
+        expect = known.version  # the claim of somebody who has not made the first one yet
     guard = ANY if expect is None else ABSENT if expect == 0 else expect
     (stored,) = await base.store.commit(
         base.session_partition(session_id), [Put(table="summaries", row=row, expect=guard)]

@@ -38,12 +38,12 @@ async def check_index(base: Base) -> bool:
     """Whether the store's index was made by the rules of this version; an empty one is marked as ours."""
     if not base.store.capabilities.text_search:
         return True
-    version = await base.store.index_version()
-    if version == 0:
-        try:
+    try:
+        version = await base.store.index_version()
+        if version == 0:
             await base.store.mark_index(VERSION)
-        except RecollectError:
-            return True  # opened for reading only
+    except RecollectError:
+        return True  # opened for reading only, or away, which the next call will say
     return version in (0, VERSION)
 
 

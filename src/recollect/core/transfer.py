@@ -138,7 +138,7 @@ async def _write(base: Base, runs: list[Run], report: _Report, on_error: OnError
                 raise outcome
             if on_error == "stop":
                 raise InvalidInput(
-                    f"line {run.lines[0]}: {outcome} (what stands before it is imported, and other lines of its batch)",
+                    f"line {run.lines[0]}: {outcome} (lines of other sessions before it may not be imported yet: mend it and import again)",
                     field="line",
                 ) from outcome
             for line in run.lines:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 from weakref import WeakValueDictionary
@@ -36,6 +36,7 @@ class ChatTurns:
     memory: where everything is stored. model: None for the offline answerer.
     max_context_tokens: the budget of the context of a reply, by the memory's counter.
     namespaces: what replies rest on beside the user's own messages and memories: documents, as a rule.
+    answered: called with every reply that was stored, when its turn is finished.
 
     What is promised of every turn:
 
@@ -57,11 +58,13 @@ class ChatTurns:
         *,
         max_context_tokens: int = 4000,
         namespaces: Sequence[tuple[str, ...]] = (),
+        answered: Callable[[Message], None] | None = None,
     ) -> None:
         self._memory = memory
         self._model = model
         self._max_tokens = max_context_tokens
         self._namespaces = tuple(namespaces)
+        self._answered = answered
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._saving: set[asyncio.Task[Message]] = set()
 
@@ -114,7 +117,7 @@ class ChatTurns:
         if message_id is not None:
             given["id"] = message_id
         async with self._one_at_a_time(session.id, message_id):
-            appended = await session.append(given)
+            appended = await session.append(given, buffer=False)
             asked = appended[0]
             if asked.content != message or asked.role != "user":
                 raise Conflict(f"message id {message_id!r} already stands for another message in this session")
@@ -149,6 +152,11 @@ class ChatTurns:
         self._saving.add(task)
         task.add_done_callback(self._saving.discard)
         return await asyncio.shield(task)
+
+    def finished(self, reply: Message) -> None:
+        """A turn has ended with this reply."""
+        if self._answered is not None:
+            self._answered(reply)
 
     def answer(self, asked: Message, context: Context) -> AsyncGenerator[Piece, None]:
         """Pieces of the reply, and at some point the passages it rests on."""
@@ -268,6 +276,7 @@ class _Turn:
         )
         counted = {key: value for key, value in figures.to_dict().items() if key != "model" and value is not None}
         stored = await self._store("".join(pieces), hits, {"usage": counted})
+        self._turns.finished(stored)
         yield self._finished(stored, [Source.of(hit.item, hit.score) for hit in hits], figures)
 
     async def _keep(self, pieces: list[str], hits: list[Hit], marks: dict[str, Any]) -> Message | None:

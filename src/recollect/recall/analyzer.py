@@ -18,8 +18,10 @@ from collections.abc import Collection, Iterable, Iterator
 from enum import Enum
 from functools import cache
 from itertools import pairwise
+from operator import add
 from typing import NamedTuple
 
+from recollect.recall.irregular import lemmas
 from recollect.recall.languages import DEFAULT, OTHER_STOP_WORDS, STOP_WORDS, foreign, guess
 
 VERSION = 2
@@ -72,8 +74,9 @@ _BREAK = "".join(c.lower() if c.isalnum() else " " for c in _ASCII).encode() + b
 _SHAPE = "".join("." if c in _JOINTS else "A" if c.isupper() else "a" if c.isalnum() else "," if c == "," else " " for c in _ASCII)  # fmt: skip
 _COMPOUND_SHAPE = _SHAPE.replace("A", "a").encode() + bytes(128)
 _CAPITALS_SHAPE = _SHAPE.encode() + bytes(128)
-_COMPOUND = re.compile(r"[A-Za-z0-9]++(?:[._@+/-][A-Za-z0-9]++)++")
-_CAMEL = re.compile(r"[A-Za-z0-9]*[a-z][A-Z][A-Za-z0-9]*")
+_COMPOUND = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]++(?:[._@+/-][A-Za-z0-9]++)++")
+_CAPITAL_INSIDE = re.compile("[a-z][A-Z]")
+_RUN = re.compile(r"[A-Za-z0-9]+")
 _CAMEL_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _GROUPED = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})++(?![\d,])")
 _SPACED = re.compile(r"\S+")
@@ -120,7 +123,21 @@ def analyze_as(text: str) -> tuple[list[str], str]:
         return terms, language
     tokens, compounds = _wide_tokens(text)
     language = guess(tokens)
-    return [*(term for token in tokens for term in _terms_of(token, language)), *compounds], language
+    is_unspaced, latin, terms = _unspaced().match, _stems(language), []
+    for token in tokens:
+        if token.isascii():
+            terms.append(latin[token])
+        elif is_unspaced(token):
+            terms += token
+            terms += map(add, token, token[1:])
+        else:
+            terms += _terms_of(token, language)
+    return terms + compounds, language
+
+
+def stem(word: str, language: str = DEFAULT) -> str:
+    """The term of one folded word in Latin script."""
+    return _stems(language)[word]
 
 
 def language_of(text: str) -> str:
@@ -203,11 +220,16 @@ def _compounds(text: str, raw: bytes) -> list[str]:
     if b"a,a" in shape:
         found += [match[0].replace(",", "") for match in _GROUPED.finditer(text)]
     if b"aA" in raw.translate(_CAPITALS_SHAPE):
-        for camel in _CAMEL.findall(text):
-            parts = _CAMEL_PART.findall(camel)
-            if len(parts) > 1:
-                found += [_stems(DEFAULT)[part.lower()] for part in parts]
+        found += _capital_parts(text)
     return found
+
+
+def _capital_parts(text: str) -> Iterator[str]:
+    """The parts of words that have a capital after a small letter."""
+    for run in _RUN.findall(text):
+        if len(run) <= MAX_TERM and _CAPITAL_INSIDE.search(run):
+            for part in _CAMEL_PART.findall(run):
+                yield _stems(DEFAULT)[part.lower()]
 
 
 def _wholes(compounds: Iterable[str]) -> Iterator[str]:
@@ -225,15 +247,15 @@ def _wide_tokens(text: str) -> tuple[list[str], list[str]]:
     folded = _folded(bare)[:MAX_CHARACTERS]
     token, compound, _ = _wide()
     compounds = list(_wholes(compound.findall(folded)))
-    compounds += [found.replace(",", "") for found in _GROUPED.findall(folded)]
-    for camel in _CAMEL.findall(bare):
-        parts = _CAMEL_PART.findall(camel)
-        if len(parts) > 1:
-            compounds += [_stems(DEFAULT)[part.lower()] for part in parts]
+    if "," in folded:
+        compounds += [found.replace(",", "") for found in _GROUPED.findall(folded)]
+    if _CAPITAL_INSIDE.search(bare):
+        compounds += _capital_parts(bare)
     return token.findall(folded), compounds
 
 
 def _folded(text: str) -> str:
+    """Without what cannot be seen, normalised, and small."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold())
 
 
@@ -273,7 +295,8 @@ class _Stems(dict[str, str]):
         from Stemmer import Stemmer
 
         # A stemmer must not be used by two threads at once; making one costs as much as one word.
-        term = word if word in self._stops else Stemmer(self._language, 0).stemWord(word) or word
+        lemma = lemmas().get(word, word) if self._language == DEFAULT else word
+        term = word if word in self._stops else Stemmer(self._language, 0).stemWord(lemma) or word
         if not term.isascii() and self._language not in _KEEPS_MARKS:
             term = "".join(c for c in unicodedata.normalize("NFD", term) if not unicodedata.combining(c))
         if len(self) >= REMEMBERED_WORDS:

@@ -11,8 +11,9 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from recollect.recall.columns import Columns, Document
+from recollect.recall.lexical import Statistics
 from recollect.recall.question import read
-from recollect.recall.ranking import Ranked, Statistics, search
+from recollect.recall.ranking import Ranked, search
 
 if TYPE_CHECKING:
     import numpy as np

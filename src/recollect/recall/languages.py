@@ -87,13 +87,20 @@ OTHER_STOP_WORDS = frozenset().union(
 """Of other scripts; their scripts say the language, or which stemmer serves best."""
 
 
+_ALSO_ENGLISH = frozenset(
+    ["ai", "bin", "care", "come", "den", "die", "dig", "dog", "door", "era", "face", "far", "go", "ha", "ham", "hat", "hay", "hun", "kit", "man", "men", "met", "mod", "non", "ol", "pan", "per", "plus", "pour", "pro", "sin", "son", "soy", "ten", "till", "ton", "um", "van", "war", "ya"]
+)  # fmt: skip
+"""Common words of another language that an English text has as ordinary ones: they tell nothing."""
+
+
 @cache
 def _telling() -> dict[str, tuple[str, ...]]:
     """From a word to the languages that it is common in."""
     found: dict[str, list[str]] = {}
     for language, words in STOP_WORDS.items():
         for word in words:
-            if len(word) > 1:  # a letter is as often a label or an initial
+            # A letter is as often a label or an initial.
+            if len(word) > 1 and word not in _ALSO_ENGLISH:
                 found.setdefault(word, []).append(language)
     return {word: tuple(languages) for word, languages in found.items()}
 

@@ -5,34 +5,24 @@ The score of a document is a sum of parts, in the units of BM25:
 * ``lexical``: Okapi BM25 of its own terms, and ``neighbours``: what the terms of the two documents before and after it
   add, counted as weighted occurrences of its own (so that a word said twice in an exchange counts less than two words);
 * ``scene``: BM25 of the conversation that it is part of;
+* ``expansion``: the same of what is of the kind that a word of the question names, or means the same (`concepts`);
 * ``words``: what stop words and single characters add among the best;
 * ``speaker``: who the question names said it; ``time``: it says a time and the question asks for one; ``question``:
   it asks itself (less); ``date``: it is of the time that the question speaks of;
 * ``vector``: the cosine of its vector with the query's, scaled to the best lexical score.
 
-The numbers were measured on the open data that ``bench/recall_quality.py`` reads, five LoCoMo conversations above all,
-and chosen in the middle of where all five are flat. Rules and vectors only ever add to what the lexical score finds.
+Rules are boosts and no filters: a wrong name or time in a question costs little. The numbers are in `weights`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Collection
+from typing import TYPE_CHECKING, NamedTuple
 
-from recollect.recall.columns import (
-    AFTER,
-    AFTER_2,
-    ASKS,
-    BEFORE,
-    BEFORE_2,
-    BEFORE_ASKED,
-    DEAD,
-    NONE,
-    OWN,
-    TELLS_TIME,
-    Columns,
-)
+from recollect.recall import weights
+from recollect.recall.columns import ASKS, DEAD, TELLS_TIME, Columns
+from recollect.recall.lexical import Arrays, Lexical, Statistics
 from recollect.recall.question import Question, read
 
 if TYPE_CHECKING:
@@ -41,51 +31,10 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
     Slots = NDArray[np.int64]
-
-K1 = 0.8
-"""Saturation of a term's occurrences. Flat from 0.5 to 1.2 once neighbours count."""
-B = 0.4
-"""Normalisation by length; 0.75, the usual one, favours greetings. Flat from 0.2 to 0.6."""
-SCENE = 0.3
-"""Weight of the conversation's own BM25: R@50 +1; flat from 0.2 to 0.5."""
-SCENE_K1, SCENE_B = 1.0, 0.5
-SPEAKER = 0.3
-"""Of the score more for what the person named in the question said: multi-hop R@10 +2. More than 0.5 costs questions
-that name the wrong person, which people do ask (LoCoMo's adversarial ones)."""
-TIME = 0.6
-"""Of the score more for a document that says a time, when the question asks for one: temporal R@10 +2; flat to 0.8."""
-QUESTION = 0.1
-"""Of the score less for a question: it is seldom the answer. Flat from 0.1 to 0.2."""
-DATE = 0.4
-"""Of the best score, for a document of the time that the question speaks of; flat from 0.3 to 0.8."""
-DATE_ALONE = 2.0
-"""The same, when no word of the question but names and stop words is known: it is about its time then."""
-FRINGE = 0.5
-"""Strength of a time just after the one spoken of: one tells on Monday of the weekend."""
-FRINGE_SECONDS = 4 * 86_400.0
-STOP_WORD = 0.1
-"""Weight of a stop word against another of the same rarity: R@5 +0.5; from 0.3 on it harms."""
-IDEOGRAPH, SYLLABLE = 0.7, 0.3
-"""Weights of a single character beside the pairs that it is part of: a Han character is a word's root, a syllable is
-not. MemoryBank in Chinese is best from 0.7 on, KorQuAD from 0.2 to 0.5."""
-OTHER_LANGUAGE = 0.5
-"""Weight of a word's stem in a language that is not the query's."""
-REFINED = 1000
-"""Of the best so many get what stop words and single characters add."""
-VECTOR = 0.5
-"""Weight of the best cosine against the best lexical score."""
-VECTOR_BEFORE, VECTOR_AFTER = 0.2, 0.1
-MAX_TERMS = 64
-"""Of a longer query the rarest terms count."""
+    Truths = NDArray[np.bool_]
 
 
-class Statistics(NamedTuple):
-    """Counts of a larger store, when an index holds only the candidates of it."""
-
-    total: int
-    """Documents."""
-    having: Mapping[str, int]
-    """Documents that have a term, by term."""
+__all__ = ["Ranked", "Statistics", "search"]
 
 
 class Ranked(NamedTuple):
@@ -96,34 +45,6 @@ class Ranked(NamedTuple):
     score: float
     explain: dict[str, float]
     """The parts of the score, that add up to it."""
-
-
-class _Arrays:
-    """The columns of an index as arrays, for the length of one search: while they are held the index must not grow."""
-
-    def __init__(self, index: Columns) -> None:
-        import numpy as np
-
-        self.count = len(index.log)
-        self.log = np.frombuffer(index.log, np.uint32)
-        self.seq = np.frombuffer(index.seq, np.int64)
-        self.at = np.frombuffer(index.at, np.float64)
-        self.until = np.frombuffer(index.until, np.float64)
-        self.expires = np.frombuffer(index.expires, np.float64)
-        self.name = np.frombuffer(index.name, np.int32)
-        self.role = np.frombuffer(index.role, np.uint8)
-        self.flags = np.frombuffer(index.flags, np.uint8)
-        self.before = np.frombuffer(index.before, np.int32)
-        self.after = np.frombuffer(index.after, np.int32)
-        self.scene = np.frombuffer(index.scene, np.int32)
-        average = index.total_context_length / max(index.live, 1) or 1.0
-        length = np.frombuffer(index.context_length, np.uint64).astype(np.float32)
-        self.norm: Floats = (K1 * (1.0 - B) + K1 * B / average * length).astype(np.float32)
-
-
-class _Term(NamedTuple):
-    key: int
-    weight: float
 
 
 def search(
@@ -145,335 +66,203 @@ def search(
     """See `recollect.recall.index.PartitionIndex.search`."""
     if not index.live or limit < 1:
         return []
-    columns = _Arrays(index)
-    eligible = _eligible(index, columns, now, logs, role, since, until, as_of)
-    found = _Search(index, columns, read(index, query), statistics)
-    return found.run(limit, now, eligible, vector, knows, related=related)
+    import numpy as np
+
+    question, arrays = read(index, query), Arrays(index)
+    eligible = _eligible(index, arrays, now, logs, role, since, until, as_of)
+    lexical = Lexical(index, arrays, question, statistics)
+    found, scenes = lexical.scores(lexical.finding)
+    expansion, expanded_scenes = lexical.scores(lexical.expanding)
+    scene = (np.float32(weights.SCENE) * (scenes + expanded_scenes))[arrays.scene]
+    matching = eligible if related else eligible & (found > 0)
+    total = (found + expansion + scene) * matching
+    strength = _dates(question, arrays, eligible, now)
+    asked = vector is not None and (knows is None or not question.kinds.isdisjoint(knows))
+    near = (
+        _near(index, arrays, question, vector, _best(total, weights.REFINED)) if asked and vector is not None else None
+    )
+
+    slots = _best(total, max(weights.CANDIDATES, limit))
+    for more in (strength, near):
+        if more is not None:
+            slots = np.union1d(slots, _best(more * eligible, max(weights.CANDIDATES, limit)))
+    parts = {
+        "lexical": found[slots] * matching[slots],
+        "scene": scene[slots] * matching[slots],
+        "expansion": expansion[slots] * matching[slots],
+        "words": _words(lexical, slots, total[slots]),
+    }
+    parts |= _rules(index, arrays, question, slots, _sum(parts))
+    best = float(_sum(parts).max(initial=0.0)) or 1.0
+    if strength is not None:
+        weight = weights.DATE if lexical.says_something else weights.DATE_ALONE
+        parts["date"] = np.float32(weight * best) * strength[slots]
+    if near is not None:
+        parts["vector"] = np.float32(weights.VECTOR * best) * near[slots] * eligible[slots]
+    first = _first(index, arrays, slots, _sum(parts), limit)
+    own = np.minimum(lexical.own(slots[first]), parts["lexical"][first])
+    shown = {name: part[first] for name, part in parts.items()}
+    shown = {"lexical": own, "neighbours": shown.pop("lexical") - own, **shown}
+    return _explained(index, arrays, slots[first], shown)
 
 
 def _eligible(
     index: Columns,
-    columns: _Arrays,
+    arrays: Arrays,
     now: float | None,
     logs: Collection[str] | None,
     role: str | None,
     since: float | None,
     until: float | None,
     as_of: float | None,
-) -> NDArray[np.bool_]:
+) -> Truths:
     import numpy as np
 
-    wanted: NDArray[np.bool_] = (columns.flags & DEAD) == 0
+    wanted: Truths = (arrays.flags & DEAD) == 0
     if now is not None:
-        wanted &= columns.expires > now
+        wanted &= arrays.expires > now
     if as_of is not None:
-        wanted &= (columns.at <= as_of) & (columns.until > as_of)
-    elif now is not None:
-        wanted &= columns.until > now
+        wanted &= (arrays.at <= as_of) & (arrays.until > as_of)
     else:
-        wanted &= np.isinf(columns.until)
+        wanted &= np.isinf(arrays.until) if now is None else arrays.until > now
     if logs is not None:
         chosen = np.zeros(len(index.log_names), bool)
         chosen[[index.logs[log] for log in logs if log in index.logs]] = True
-        wanted &= chosen[columns.log]
+        wanted &= chosen[arrays.log]
     if role is not None:
-        wanted &= columns.role == index.roles.get(role, 255)
+        wanted &= arrays.role == index.roles.get(role, 255)
     if since is not None:
-        wanted &= columns.at >= since
+        wanted &= arrays.at >= since
     if until is not None:
-        wanted &= columns.at < until
+        wanted &= arrays.at < until
     return wanted
 
 
-class _Search:
-    def __init__(self, index: Columns, columns: _Arrays, question: Question, statistics: Statistics | None) -> None:
-        self.index, self.columns, self.question = index, columns, question
-        self._dead = len(index.log) > index.live
-        self.total = statistics.total if statistics else index.live
-        self._having = statistics.having if statistics else None
-        self.content = self._terms(question.content)
-        self.terms, self.refining = self._weighed()
+def _best(score: Floats, count: int) -> Slots:
+    """Those that score, the best of them where there are more; equal ones together. In order of their slots."""
+    import numpy as np
 
-    def _weighed(self) -> tuple[list[_Term], list[_Term]]:
-        """The terms that find, and those that only refine."""
-        question = self.question
-        names, stops = self._terms(question.names), self._terms(question.stops)
-        ideographs, syllables = self._terms(question.ideographs), self._terms(question.syllables)
-        if self.content:
-            single = [*_times(IDEOGRAPH, ideographs), *_times(SYLLABLE, syllables)]
-            return _rarest(self.content), _rarest([*_times(STOP_WORD, stops), *single])
-        characters = [*ideographs, *syllables]
-        return _rarest(names or characters or stops), _rarest(_times(STOP_WORD, stops if names or characters else []))
-
-    def _terms(self, words: Sequence[tuple[str, ...]]) -> list[_Term]:
-        weights: dict[int, float] = {}
-        for word in words:
-            for i, term in enumerate(word):
-                key = self.index.terms.get(term)
-                if key is not None and (having := self._count(term, key)):
-                    weight = _idf(self.total, having) * (OTHER_LANGUAGE if i else 1.0)
-                    weights[key] = max(weight, weights.get(key, 0.0))
-        return [_Term(key, weight) for key, weight in weights.items()]
-
-    def _count(self, term: str, key: int) -> int:
-        if self._having is not None and term in self._having:
-            return self._having[term]
-        if not self._dead:
-            return len(self.index.postings[key])
-        slots, _ = self._posting(key)
-        return int((self.columns.flags[slots] & DEAD == 0).sum())
-
-    def _posting(self, key: int) -> tuple[Slots, Floats]:
-        import numpy as np
-
-        packed = np.frombuffer(self.index.postings[key], np.uint32)
-        return (packed >> 8).astype(np.int64), (packed & 255).astype(np.float32)
-
-    # -- the score of all ----------------------------------------------------------------------------------------
-
-    def run(
-        self,
-        limit: int,
-        now: float | None,
-        eligible: NDArray[np.bool_],
-        vector: NDArray[np.floating] | None,
-        knows: Collection[str] | None,
-        *,
-        related: bool,
-    ) -> list[Ranked]:
-        import numpy as np
-
-        lexical, scene = self._lexical()
-        parts = {"scene": np.float32(SCENE) * scene * (eligible if related else eligible & (lexical > 0))}
-        lexical *= eligible
-        parts["words"] = self._refine(lexical + parts["scene"])
-        base = lexical + parts["scene"] + parts["words"]
-        parts |= self._rules(base)
-        scored = lexical + sum(parts.values())
-        best = float(scored.max()) or 1.0
-        parts |= self._dates(eligible, now, best)
-        if vector is not None and (knows is None or not self.question.kinds.isdisjoint(knows)):
-            parts["vector"] = self._vector(vector, eligible, scored, best)
-        scored = lexical + sum(parts.values())
-        return self._explained(self._first(scored, limit), lexical, parts)
-
-    def _lexical(self) -> tuple[Floats, Floats]:
-        """BM25 of every document with its neighbours, and of the scene that it is in."""
-        import numpy as np
-
-        columns = self.columns
-        score = np.zeros(columns.count, np.float32)
-        scratch = np.zeros(columns.count, np.float32)
-        scenes = len(self.index.scene_size)
-        scene_score = np.zeros(scenes + 1, np.float32)
-        if scenes:
-            lengths = np.frombuffer(self.index.scene_length, np.uint64).astype(np.float32)
-            there = max(int((np.frombuffer(self.index.scene_size, np.uint32) > 0).sum()), 1)
-            scene_norm = SCENE_K1 * (1.0 - SCENE_B + SCENE_B * lengths / (lengths.sum() / there or 1.0))
-        for key, weight in self.terms:
-            slots, counts = self._alive(*self._posting(key))
-            touched = self._spread(slots, counts, scratch)
-            tf = scratch[touched] / np.float32(OWN)
-            score[touched] += np.float32(weight * (K1 + 1.0)) * tf / (tf + columns.norm[touched])
-            scratch[touched] = 0
-            if scenes:
-                in_scene = columns.scene[slots]
-                linked = in_scene != NONE
-                tf = np.bincount(in_scene[linked], counts[linked], scenes).astype(np.float32)
-                scene_score[:-1] += np.float32(weight * (SCENE_K1 + 1.0)) * tf / (tf + scene_norm)
-        return score, scene_score[columns.scene]
-
-    def _alive(self, slots: Slots, counts: Floats) -> tuple[Slots, Floats]:
-        if not self._dead:
-            return slots, counts
-        alive = (self.columns.flags[slots] & DEAD) == 0
-        return slots[alive], counts[alive]
-
-    def _spread(self, slots: Slots, counts: Floats, scratch: Floats) -> Slots:
-        """Add a term's occurrences, in twentieths, to its documents and their neighbours; say which those are."""
-        import numpy as np
-
-        scratch[slots] += counts * np.float32(OWN)
-        if not len(self.index.scene_size):
-            return slots
-        columns = self.columns
-        touched = [slots]
-        asked = (columns.flags[slots] & ASKS) != 0
-        lent = np.where(asked, np.float32(BEFORE_ASKED), np.float32(BEFORE)) * counts
-        for link, first, second in (
-            (columns.after, lent, BEFORE_2),
-            (columns.before, counts * np.float32(AFTER), AFTER_2),
-        ):
-            near = link[slots]
-            linked = near != NONE
-            near = near[linked]
-            scratch[near] += first[linked]
-            far = link[near]
-            further = far != NONE
-            scratch[far[further]] += counts[linked][further] * np.float32(second)
-            touched += [near, far[further]]
-        return np.concatenate(touched)
-
-    # -- parts ---------------------------------------------------------------------------------------------------
-
-    def _refine(self, base: Floats) -> Floats:
-        """What stop words and single characters add to the best."""
-        import numpy as np
-
-        words = np.zeros(len(base), np.float32)
-        best = np.flatnonzero(base)
-        if len(best) > REFINED:
-            best = np.sort(best[np.argpartition(base[best], -REFINED)[-REFINED:]])
-        for key, weight in self.refining:
-            tf = self._tf_near(key, best)
-            words[best] += np.float32(weight * (K1 + 1.0)) * tf / (tf + self.columns.norm[best])
-        return words
-
-    def _tf_near(self, key: int, slots: Slots) -> Floats:
-        """Occurrences of a term in documents and their neighbours."""
-        import numpy as np
-
-        columns = self.columns
-        having, counts = self._posting(key)
-
-        def tf(at: Slots, weight: Floats | float) -> Floats:
-            places = np.minimum(np.searchsorted(having, at), len(having) - 1)
-            found = (having[places] == at) & (at != NONE)
-            return np.where(found, counts[places] * np.float32(1) * weight, np.float32(0)).astype(np.float32)
-
-        def step(at: Slots, link: NDArray[np.int32]) -> Slots:
-            return np.where(at == NONE, NONE, link[at]).astype(np.int64)
-
-        before, after = step(slots, columns.before), step(slots, columns.after)
-        asked = np.where((columns.flags[before] & ASKS) != 0, np.float32(BEFORE_ASKED), np.float32(BEFORE))
-        tfs = tf(slots, OWN) + tf(before, asked) + tf(after, AFTER)
-        tfs += tf(step(before, columns.before), BEFORE_2) + tf(step(after, columns.after), AFTER_2)
-        return tfs / np.float32(OWN)
-
-    def _rules(self, base: Floats) -> dict[str, Floats]:
-        """Who said it, and whether it tells or asks."""
-        import numpy as np
-
-        columns, parts = self.columns, {}
-        if self.question.speakers:
-            said = np.zeros(len(self.index.name_words) + 1, np.float32)  # the last is who has no name
-            said[list(self.question.speakers)] = SPEAKER
-            parts["speaker"] = base * said[columns.name]
-        if self.question.asks_when:
-            parts["time"] = base * ((columns.flags & TELLS_TIME) != 0) * np.float32(TIME)
-        parts["question"] = base * ((columns.flags & ASKS) != 0) * np.float32(-QUESTION)
-        return parts
-
-    def _dates(self, eligible: NDArray[np.bool_], now: float | None, best: float) -> dict[str, Floats]:
-        """What it adds to be of the time that the question speaks of."""
-        times = self.question.times
-        if not times.dates and not times.relative:
-            return {}
-        import numpy as np
-
-        at = self.columns.at
-        strength = np.zeros(len(at), np.float32)
-        for interval in times.dates:
-            np.maximum(strength, _within(at, interval.start, interval.end), out=strength)
-        newest = self.question.newest
-        for interval_at in times.relative:
-            interval = interval_at(newest if now is None else now)
-            found = _within(at, interval.start, interval.end)
-            if not (found * eligible).any():
-                interval = interval_at(newest)
-                found = _within(at, interval.start, interval.end)
-            np.maximum(strength, found, out=strength)
-        weight = DATE if self.content else DATE_ALONE
-        return {"date": np.float32(weight * best) * strength * eligible}
-
-    def _vector(
-        self, vector: NDArray[np.floating], eligible: NDArray[np.bool_], scored: Floats, best_score: float
-    ) -> Floats:
-        import numpy as np
-
-        likely = np.flatnonzero(scored)
-        if len(likely) > REFINED:
-            likely = likely[np.argpartition(scored[likely], -REFINED)[-REFINED:]]
-        slots, cosines = self.index.vectors.similarities(vector, likely.tolist())
-        result = np.zeros(len(scored), np.float32)
-        if not len(slots):
-            return result
-        floor, best = float(cosines.mean()), float(cosines.max())
-        if best <= floor:
-            return result
-        near = np.zeros(len(scored), np.float32)
-        near[slots] = np.maximum(cosines - floor, 0) / (best - floor)
-        result += near
-        columns = self.columns
-        for link, weight in ((columns.before, VECTOR_BEFORE), (columns.after, VECTOR_AFTER)):
-            result[slots] += np.where(link[slots] == NONE, 0, near[link[slots]]) * np.float32(weight)
-        if self.question.speakers:
-            said = np.zeros(len(self.index.name_words) + 1, np.float32)
-            said[list(self.question.speakers)] = SPEAKER
-            result *= 1 + said[columns.name]
-        return np.float32(VECTOR * best_score) * result * eligible
-
-    # -- the best ------------------------------------------------------------------------------------------------
-
-    def _first(self, scored: Floats, limit: int) -> Slots:
-        """The best, of equal ones the newest, then by log and number."""
-        import numpy as np
-
-        found = np.flatnonzero(scored > 0)
-        if len(found) > limit:
-            least = np.partition(scored[found], -limit)[-limit]
-            found = found[scored[found] >= least]
-        columns = self.columns
-        logs = np.unique(columns.log[found])
-        names = self.index.log_names
-        order = np.zeros(len(names), np.int64)
-        order[sorted(logs.tolist(), key=names.__getitem__)] = np.arange(len(logs))
-        ranked = np.lexsort((columns.seq[found], order[columns.log[found]], -columns.at[found], -scored[found]))
-        return found[ranked[:limit]]
-
-    def _explained(self, slots: Slots, lexical: Floats, parts: dict[str, Floats]) -> list[Ranked]:
-        import numpy as np
-
-        columns, names = self.columns, self.index.log_names
-        own = np.zeros(len(slots))
-        for key, weight in self.terms:
-            having, counts = self._posting(key)
-            places = np.minimum(np.searchsorted(having, slots), len(having) - 1)
-            tf = np.where(having[places] == slots, counts[places], 0)
-            own += weight * (K1 + 1.0) * tf / (tf + columns.norm[slots])
-        own = np.minimum(own, lexical[slots])
-        table: list[tuple[str, Any]] = [("lexical", own.tolist()), ("neighbours", (lexical[slots] - own).tolist())]
-        table += [(name, part[slots].tolist()) for name, part in parts.items()]
-        ranked = []
-        for i, slot in enumerate(slots.tolist()):
-            explain = {name: values[i] for name, values in table if abs(values[i]) > 1e-9}
-            ranked.append(
-                Ranked(names[columns.log[slot]], int(columns.seq[slot]), math.fsum(explain.values()), explain)
-            )
-        return ranked
+    found: Slots = np.flatnonzero(score > 0)
+    if len(found) > count:
+        scores = score[found]
+        found = found[scores >= np.partition(scores, -count)[-count]]
+    return found
 
 
-def _times(factor: float, terms: list[_Term]) -> list[_Term]:
-    return [_Term(key, factor * weight) for key, weight in terms]
+def _sum(parts: dict[str, Floats]) -> Floats:
+    import numpy as np
+
+    total: Floats = np.sum(list(parts.values()), axis=0, dtype=np.float32)
+    return total
 
 
-def _rarest(terms: list[_Term]) -> list[_Term]:
-    """At most `MAX_TERMS` of them, in their order."""
-    if len(terms) <= MAX_TERMS:
-        return terms
-    kept = sorted(range(len(terms)), key=lambda i: -terms[i].weight)[:MAX_TERMS]
-    return [terms[i] for i in sorted(kept)]
+# -- parts -------------------------------------------------------------------------------------------------------
 
 
-def _idf(total: int, having: int) -> float:
-    """The always positive idf (Robertson & Zaragoza 2009, as Lucene has it)."""
-    return math.log(1.0 + (max(total, having) - having + 0.5) / (having + 0.5))
+def _words(lexical: Lexical, slots: Slots, total: Floats) -> Floats:
+    """What stop words and single characters add to the best."""
+    import numpy as np
+
+    words = np.zeros(len(slots), np.float32)
+    best = _best(total, weights.REFINED)
+    for term in lexical.refining:
+        words[best] += lexical.near(term, slots[best])
+    return words
+
+
+def _rules(index: Columns, arrays: Arrays, question: Question, slots: Slots, base: Floats) -> dict[str, Floats]:
+    """Who said it, and whether it tells or asks."""
+    import numpy as np
+
+    parts: dict[str, Floats] = {}
+    if question.speakers:
+        parts["speaker"] = base * _said(index, question)[arrays.name[slots]]
+    flags = arrays.flags[slots]
+    if question.asks_when:
+        parts["time"] = np.where(flags & TELLS_TIME, np.float32(weights.TIME) * base, np.float32(0))
+    parts["question"] = np.where(flags & ASKS, np.float32(-weights.QUESTION) * base, np.float32(0))
+    return parts
+
+
+def _said(index: Columns, question: Question) -> Floats:
+    """By name, and last for none: what it is worth that the question names it."""
+    import numpy as np
+
+    said = np.zeros(len(index.name_words) + 1, np.float32)
+    said[list(question.speakers)] = weights.SPEAKER
+    return said
+
+
+def _dates(question: Question, arrays: Arrays, eligible: Truths, now: float | None) -> Floats | None:
+    """How much each document is of the time that the question speaks of."""
+    times = question.times
+    if not times.dates and not times.relative:
+        return None
+    import numpy as np
+
+    strength = np.zeros(arrays.count, np.float32)
+    for interval in times.dates:
+        np.maximum(strength, _within(arrays.at, interval.start, interval.end), out=strength)
+    for interval_at in times.relative:
+        found = np.zeros(arrays.count, np.float32)
+        for anchor in (question.newest if now is None else now, question.newest):
+            interval = interval_at(anchor)
+            found = _within(arrays.at, interval.start, interval.end)
+            if (found * eligible).any():
+                break
+        np.maximum(strength, found, out=strength)
+    return strength * eligible
 
 
 def _within(at: NDArray[np.float64], start: float, end: float) -> Floats:
     """1 from start to end, then falling from `FRINGE` to nothing."""
     import numpy as np
 
-    fringe = max(FRINGE_SECONDS, (end - start) / 3)
-    after = FRINGE * np.clip(1.0 - (at - end) / fringe, 0.0, 1.0)
+    fringe = max(weights.FRINGE_SECONDS, (end - start) / 3)
+    after = weights.FRINGE * np.clip(1.0 - (at - end) / fringe, 0.0, 1.0)
     return np.where(at < start, 0.0, np.where(at < end, 1.0, after)).astype(np.float32)
+
+
+def _near(
+    index: Columns, arrays: Arrays, question: Question, vector: NDArray[np.floating], likely: Slots
+) -> Floats | None:
+    """How near each document's vector is, from 0 for the mean to 1 for the nearest, and what its neighbours' add."""
+    import numpy as np
+
+    slots, cosines, mean = index.vectors.similarities(vector, likely.tolist())
+    if not len(slots) or (best := float(cosines.max())) <= mean:
+        return None
+    alone = np.zeros(arrays.count + 1, np.float32)
+    alone[slots] = np.maximum(cosines - mean, 0) / (best - mean)
+    near = alone.copy()
+    near[slots] += np.float32(weights.VECTOR_BEFORE) * alone[arrays.before[slots]]
+    near[slots] += np.float32(weights.VECTOR_AFTER) * alone[arrays.after[slots]]
+    if question.speakers:
+        near[slots] *= 1 + _said(index, question)[arrays.name[slots]]
+    return near[:-1]
+
+
+# -- the best ----------------------------------------------------------------------------------------------------
+
+
+def _first(index: Columns, arrays: Arrays, slots: Slots, score: Floats, limit: int) -> Slots:
+    """Where the best are among the slots: of equal ones the newest first, then by log and number."""
+    import numpy as np
+
+    best = _best(score, limit)
+    found = slots[best]
+    logs = np.unique(arrays.log[found])
+    order = np.zeros(len(index.log_names), np.int64)
+    order[sorted(logs.tolist(), key=index.log_names.__getitem__)] = np.arange(len(logs))
+    ranked = np.lexsort((arrays.seq[found], order[arrays.log[found]], -arrays.at[found], -score[best]))
+    return best[ranked[:limit]]
+
+
+def _explained(index: Columns, arrays: Arrays, slots: Slots, parts: dict[str, Floats]) -> list[Ranked]:
+    table = [(name, part.tolist()) for name, part in parts.items()]
+    ranked = []
+    for i, slot in enumerate(slots.tolist()):
+        explain = {name: values[i] for name, values in table if abs(values[i]) > 1e-9}
+        score = math.fsum(explain.values())
+        ranked.append(Ranked(index.log_names[arrays.log[slot]], int(arrays.seq[slot]), score, explain))
+    return ranked

@@ -29,6 +29,8 @@ class _Table(NamedTuple):
     """The document of each row; `NONE` where it was removed."""
     matrix: NDArray[np.float16]
     bits: NDArray[np.uint64]
+    sum: NDArray[np.float64]
+    """Of all rows; no rounding, as the rows are of float16."""
 
     def grown(self, more: int) -> _Table:
         """With so many more rows."""
@@ -38,6 +40,7 @@ class _Table(NamedTuple):
             np.concatenate([self.slots, np.full(more, NONE, np.int32)]),
             np.concatenate([self.matrix, np.zeros((more, self.matrix.shape[1]), np.float16)]),
             np.concatenate([self.bits, np.zeros((more, self.bits.shape[1]), np.uint64)]),
+            self.sum,
         )
 
 
@@ -85,7 +88,9 @@ class Vectors:
         for slot, row, packed in zip(slots, rows, bits, strict=True):
             if slot != NONE:
                 table, position = self._place(slot, rows.shape[1], bits.shape[1])
+                table.sum[:] -= table.matrix[position]
                 table.slots[position], table.matrix[position], table.bits[position] = slot, row, packed
+                table.sum[:] += table.matrix[position]
 
     def _place(self, slot: int, dimension: int, words: int) -> tuple[_Table, int]:
         """The row of a slot, a new one where it has none."""
@@ -93,7 +98,10 @@ class Vectors:
 
         if self._table is None:
             self._table = _Table(
-                np.empty(0, np.int32), np.empty((0, dimension), np.float16), np.empty((0, words), np.uint64)
+                np.empty(0, np.int32),
+                np.empty((0, dimension), np.float16),
+                np.empty((0, words), np.uint64),
+                np.zeros(dimension),
             )
         position = self._rows.get(slot)
         if position is None:
@@ -117,6 +125,8 @@ class Vectors:
             row = self._rows.pop(slot, None)
             if row is not None and self._table is not None:
                 self._table.slots[row] = NONE
+                self._table.sum[:] -= self._table.matrix[row]
+                self._table.matrix[row] = 0
 
     def compact(self, kept: Sequence[int]) -> None:
         """The slots that are kept are numbered anew, from 0 on in their order."""
@@ -130,12 +140,14 @@ class Vectors:
             return
         rows = [row for _, row in pairs]
         slots = np.array([new for new, _ in pairs], np.int32)
-        self._table = _Table(slots, self._table.matrix[rows], self._table.bits[rows])
+        self._table = _Table(slots, self._table.matrix[rows], self._table.bits[rows], self._table.sum)
 
     def similarities(
         self, query: NDArray[np.floating], wanted: Collection[int]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], float]:
         """Slots and their cosines with the query: all where there are few, else the likely ones and those wanted.
+
+        The last is the mean cosine of all there are.
 
         Parameters
         ----------
@@ -153,7 +165,7 @@ class Vectors:
             raise ValueError("a query's vector is one row of finite numbers")
         self.check(len(vector))
         if self._table is None or not self._rows:
-            return np.empty(0, np.int64), np.empty(0, np.float32)
+            return np.empty(0, np.int64), np.empty(0, np.float32), 0.0
         vector = (vector / (float(np.linalg.norm(vector)) or 1.0)).astype(np.float32)
         table, count = self._table, self._count
         slots, matrix, bits = table.slots[:count], table.matrix[:count], table.bits[:count]
@@ -165,7 +177,10 @@ class Vectors:
             likely = np.argpartition(differing, FIRST_STAGE)[:FIRST_STAGE]
             rows = np.union1d(likely, np.array([self._rows[slot] for slot in wanted if slot in self._rows], np.int64))
             rows = rows[slots[rows] != NONE]
-        return slots[rows].astype(np.int64), matrix[rows].astype(np.float32) @ vector
+        # Not a matrix product: BLAS would wake threads for it, and sum in an order of its own.
+        cosines = np.einsum("ij,j->i", matrix[rows].astype(np.float32), vector)
+        mean = float(np.einsum("j,j->", table.sum, vector.astype(np.float64))) / len(self._rows)
+        return slots[rows].astype(np.int64), cosines, mean
 
 
 def _packed(rows: NDArray[np.float32]) -> NDArray[np.uint64]:

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from recollect import AsyncRecollect, RecollectError, __version__
-from recollect.llm import ChatModel, from_settings
+from recollect.llm import ChatModel, ModelSummarizer, from_settings
 from recollect.server import openapi, problems
 from recollect.server.direct import Shortcut
 from recollect.server.edge import Edge, LastResort
@@ -39,10 +39,6 @@ def create_app(
     """
     settings = settings or load_settings()
     own_memory, own_model = memory is None, model is None
-    if memory is None:
-        memory = AsyncRecollect(
-            settings.url, ttl=settings.ttl, sliding=settings.sliding, embedder=embedder_of(settings)
-        )
     if model is None:
         key = settings.llm_api_key
         model = from_settings(
@@ -51,18 +47,23 @@ def create_app(
             None if key is None else key.get_secret_value(),
             timeout=settings.llm_timeout,
         )
+    if memory is None:
+        memory = _memory(settings, model)
     server = Server(settings, memory, model, Metrics(), make_logger(settings))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await server.memory.open()
-        sweeping = asyncio.create_task(_sweep(server))
+        server.summaries.start()
+        beside = [asyncio.create_task(work(server)) for work in (_sweep, _deliver)]
         try:
             yield
         finally:
             server.stopping.set()
-            sweeping.cancel()
-            await asyncio.wait([sweeping])
+            await server.summaries.stop()
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
             await server.settle()
             if own_model and server.model is not None:
                 await server.model.close()
@@ -94,6 +95,21 @@ def create_app(
     return app
 
 
+def _memory(settings: Settings, model: ChatModel | None) -> AsyncRecollect:
+    buffer: dict[str, Any] = {}
+    if settings.on_unavailable == "buffer":
+        buffer = {"buffer_path": settings.buffer_path, "buffer_bytes": settings.buffer_bytes}
+    return AsyncRecollect(
+        settings.url,
+        ttl=settings.ttl,
+        sliding=settings.sliding,
+        summarizer=_summarizer(settings, model),
+        embedder=embedder_of(settings),
+        on_unavailable=settings.on_unavailable,
+        **buffer,
+    )
+
+
 class _App(FastAPI):
     """FastAPI, with this server's layers around all of its own.
 
@@ -111,6 +127,36 @@ class _App(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """The layers, the outermost first."""
         return Edge(Gate(Shortcut(super().build_middleware_stack(), self.routes), self._server), self._server)
+
+
+def _summarizer(settings: Settings, model: ChatModel | None) -> ModelSummarizer | None:
+    """The chat model as a summarizer, with room in its window for the prompt and the answer; None without one."""
+    if model is None or settings.summarizer != "auto":
+        return None
+    return ModelSummarizer(model, max_input_tokens=max(500, settings.max_context_tokens * 3 // 4))
+
+
+DELIVER_EVERY = 2.0
+"""Seconds between looks into the buffer: requests deliver what they need, and this what nobody asks for."""
+
+
+async def _deliver(server: Server) -> None:
+    """Deliver what the buffer keeps, soon after the store is back."""
+    if server.settings.on_unavailable != "buffer":
+        return
+    away = False
+    while True:
+        await asyncio.sleep(DELIVER_EVERY)
+        try:
+            done = await server.memory.deliver()
+        except RecollectError as error:
+            if not away:
+                server.log.warning("buffering: the store does not take messages", error=str(error))
+            away = True
+        else:
+            if any(done.to_dict().values()):
+                server.log.info("delivered", **done.to_dict())
+            away = False
 
 
 async def _sweep(server: Server) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
-from recollect import __version__
+from recollect import Buffered, __version__
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -38,10 +38,25 @@ class Metrics:
         self.turns = Counter(
             "recollect_chat_turns", "Turns of conversation by how they ended.", ("outcome",), registry=registry
         )
+        self.summaries = Counter(
+            "recollect_summaries",
+            "Summaries made in the background, and failed tries.",
+            ("outcome",),
+            registry=registry,
+        )
         self.store_up = Gauge("recollect_store_up", "Whether the store answered when last asked.", registry=registry)
+        self._buffered = Gauge(
+            "recollect_buffered_messages",
+            "Messages in the buffer: those that wait for the store, those that it refused, those for another store.",
+            ("state",),
+            registry=registry,
+        )
+        self.show_buffer(Buffered())
         Info("recollect", "This server.", registry=registry).info({"version": __version__})
         for outcome in ("answered", "failed", "left", "refused"):
             self.turns.labels(outcome)
+        for outcome in ("made", "failed"):
+            self.summaries.labels(outcome)
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -60,6 +75,11 @@ class Metrics:
                 self._known[key] = known
         known[0].inc()
         known[1].observe(seconds)
+
+    def show_buffer(self, found: Buffered) -> None:
+        """Set the figures of the buffer."""
+        for state in ("waiting", "refused", "elsewhere"):
+            self._buffered.labels(state).set(getattr(found, state))
 
     def render(self) -> bytes:
         """The text format of Prometheus."""

@@ -12,7 +12,18 @@ from fastapi.staticfiles import StaticFiles
 from pydantic.json_schema import models_json_schema
 from starlette.responses import HTMLResponse
 
-from recollect.server.schemas import ChatIn, DocumentIn, MemoryIn, MessageIn, Problem, SessionPatch, SummaryIn
+from recollect.server.schemas import (
+    ChatIn,
+    DocumentIn,
+    MemoryIn,
+    MessageIn,
+    Problem,
+    SessionPatch,
+    SummarizeIn,
+    SummaryIn,
+)
+
+_BODIES = (ChatIn, MessageIn, MemoryIn, DocumentIn, SessionPatch, SummarizeIn, SummaryIn, Problem)
 
 DESCRIPTION = """The memory of a chatbot or an agent.
 
@@ -75,9 +86,7 @@ def install(app: FastAPI, *, keys: bool) -> None:
 def _complete(schema: dict[str, Any], *, keys: bool) -> None:
     components = schema.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    bodies = [
-        (model, "validation") for model in (ChatIn, MessageIn, MemoryIn, DocumentIn, SessionPatch, SummaryIn, Problem)
-    ]
+    bodies = [(model, "validation") for model in _BODIES]
     _, described = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
     schemas.update(described["$defs"])
     for name in ("HTTPValidationError", "ValidationError"):

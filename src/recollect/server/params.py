@@ -98,13 +98,22 @@ def gives(model: Any, description: str, status: int = 200, **more: Any) -> dict[
     return {status: {"model": model, "description": description, **more}}
 
 
-def takes(model: type[BaseModel], many: bool = False, media: tuple[str, ...] = ("application/json",)) -> dict[str, Any]:
+def takes(
+    model: type[BaseModel],
+    *others: type[BaseModel],
+    many: bool = False,
+    media: tuple[str, ...] = ("application/json",),
+    required: bool = True,
+) -> dict[str, Any]:
     """The documentation of a body that the route reads itself.
 
     Parameters
     ----------
-    model: its form, which `openapi` describes. many: whether it may be a list of them.
+    model: its form, which `openapi` describes. others: further forms. many: whether it may be a list of them.
+    required: whether there has to be one.
     """
-    one: dict[str, Any] = {"$ref": f"#/components/schemas/{model.__name__}"}
-    schema = {"anyOf": [one, {"type": "array", "items": one}]} if many else one
-    return {"requestBody": {"required": True, "content": {kind: {"schema": schema} for kind in media}}}
+    forms: list[dict[str, Any]] = [{"$ref": f"#/components/schemas/{form.__name__}"} for form in (model, *others)]
+    if many:
+        forms.append({"type": "array", "items": forms[0]})
+    schema = forms[0] if len(forms) == 1 else {"anyOf": forms}
+    return {"requestBody": {"required": required, "content": {kind: {"schema": schema} for kind in media}}}

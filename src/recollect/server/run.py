@@ -110,10 +110,12 @@ def describe(settings: Settings, server: Server, listener: socket.socket) -> str
         access = f"{len(keys)} key{'s' * (len(keys) > 1)} for {scopes} scope{'s' * (scopes > 1)}"
     else:
         access = "none: listening on loopback only (set RECOLLECT_API_KEYS to listen elsewhere)"
+    buffer = {} if settings.on_unavailable == "raise" else {"buffer": settings.buffer_path or "recollect-buffer.db"}
     lines = {
         "open": place,
         "docs": f"{place}/docs",
         "store": server.memory.store.url,
+        **buffer,
         "model": _model(server.model),
         "keys": access,
     }

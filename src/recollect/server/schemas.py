@@ -83,7 +83,9 @@ class MessageOut(_Out):
     id: str
     metadata: JSONObject
     created_at: datetime
-    seq: int = Field(description="1, 2, 3 ... in its session, without gaps when it was given.")
+    seq: int = Field(
+        description="1, 2, 3 ... in its session, without gaps when it was given; 0 while the server keeps it for the store."
+    )
     session_id: str
     user_id: str | None
     tokens: int
@@ -132,6 +134,16 @@ class SummaryIn(_Form):
     covers_seq: int = Field(ge=0, examples=[2], description="The last message that it stands for.")
     metadata: JSONObject | None = None
     expect: int | None = Field(None, ge=0, description="The version that must be stored (0: none), else 409.")
+
+
+class SummarizeIn(_Form):
+    """That a summary is to be made now. Every field may be left out, and so may the body."""
+
+    max_recent: int | None = Field(
+        None, ge=0, description="Messages that it leaves out; the server's own if not given."
+    )
+    length: int | None = Field(None, ge=1, description="Tokens of the summary at most; the server's own if not given.")
+    force: bool = Field(True, description="Whether it is made also when it is not due yet.")
 
 
 class SummaryOut(_Out):
@@ -271,18 +283,36 @@ class ReceiptOut(_Out):
     documents: int = Field(examples=[0])
 
 
+class SpreadOut(_Out):
+    """How a figure is spread. The median and the 95th percentile are off by at most one percent of their value."""
+
+    count: int = Field(examples=[1204], description="How many figures it is made of.")
+    mean: float
+    median: float
+    p95: float
+    max: float
+
+
 class StatsOut(_Out):
-    """Figures. Roles, days and tokens are counted with `detail` only."""
+    """Figures. Sessions, messages, users and active sessions are always counted, the rest with `detail` only."""
 
     sessions: int
     messages: int
     users: int
     tokens: int
     messages_by_role: dict[str, int]
-    messages_by_day: dict[str, int]
+    messages_by_day: dict[str, int] = Field(description="By UTC date.")
     first_message_at: datetime | None
     last_message_at: datetime | None
     bytes: int | None
+    active_sessions: int = Field(description="Those whose latest message is at most 15 minutes old.")
+    tokens_by_role: dict[str, int]
+    messages_by_hour: dict[str, int] = Field(description="By hour of the day in UTC, 00 to 23.")
+    sessions_by_day: dict[str, int] = Field(description="Sessions with a message on that UTC date.")
+    lengths: SpreadOut | None = Field(description="Of texts, in characters.")
+    latency: SpreadOut | None = Field(
+        description="Seconds from a user's message to the text of an assistant behind it."
+    )
 
 
 class ChangeOut(_Out):

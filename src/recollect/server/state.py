@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.types import Scope
 
-from recollect import AsyncRecollect
+from recollect import AsyncRecollect, Message
 from recollect.llm import ChatModel, ChatTurns
 from recollect.server.logs import make_request_log
+from recollect.server.summaries import Summaries
 from recollect.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Server:
         self.metrics = metrics
         self.log = log
         self.log_request = make_request_log(settings, log)
+        self.summaries = Summaries(settings, metrics, log)
         self.stopping = asyncio.Event()
         self.streams: set[asyncio.Task[Any]] = set()
         self._tenants: dict[str, Tenant] = {}
@@ -60,8 +62,16 @@ class Server:
         found = self._tenants.get(wanted)
         if found is None:
             memory = self.memory if wanted == self.memory.scope else self.memory.in_scope(wanted)
+
+            def answered(reply: Message) -> None:
+                self.summaries.grown(memory, reply.session_id, reply.seq)
+
             turns = ChatTurns(
-                memory, self.model, max_context_tokens=self.settings.max_context_tokens, namespaces=[DOCUMENTS]
+                memory,
+                self.model,
+                max_context_tokens=self.settings.max_context_tokens,
+                namespaces=[DOCUMENTS],
+                answered=answered,
             )
             found = self._tenants[wanted] = Tenant(memory, turns)
         return found

@@ -209,8 +209,13 @@ def stopping() -> Unavailable:
     return Unavailable("the server is stopping; your message is stored, and what came of the reply too")
 
 
-async def unless_stopped(server: Server, work: Coroutine[Any, Any, T]) -> T:
-    """The result of a turn without a stream; it is cut off when the server stops, and what it produced is stored."""
+async def unless_stopped(server: Server, work: Coroutine[Any, Any, T], otherwise: Exception | None = None) -> T:
+    """The result of a turn without a stream; it is cut off when the server stops, and what it produced is stored.
+
+    Parameters
+    ----------
+    otherwise: the error then; `stopping` when None.
+    """
     task, stop = asyncio.create_task(work), asyncio.create_task(server.stopped())
     server.streams.add(task)
     try:
@@ -218,7 +223,7 @@ async def unless_stopped(server: Server, work: Coroutine[Any, Any, T]) -> T:
         if not task.done():
             task.cancel()
             await asyncio.wait([task])
-            raise stopping()
+            raise stopping() if otherwise is None else otherwise
         return task.result()
     finally:
         server.streams.discard(task)

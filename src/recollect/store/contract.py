@@ -29,8 +29,19 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple
 from msgspec import Struct
 
 from recollect.errors import ConfigError, LimitExceeded, RecollectError, Unsupported
-from recollect.model import Change, Message, Preferences, Session, Summary, Swept, Vector
+from recollect.model import (
+    Buffered,
+    Change,
+    Delivered,
+    Message,
+    Preferences,
+    Session,
+    Summary,
+    Swept,
+    Vector,
+)
 from recollect.store.driver import Driver
+from recollect.store.tables import TABLES
 
 Row = Session | Message | Summary | Preferences
 Key = tuple[Any, ...]
@@ -81,6 +92,7 @@ class Append(Struct, frozen=True, kw_only=True):
     rows: messages with their id, created_at and tokens; session_id and seq are set by the store.
     terms: for each row the terms by which `search` finds it, separated by single spaces; empty for none.
     session: what a new session starts with.
+    buffer: whether a buffer above the store may keep it for later while the store is away; no concern of the store.
 
     Its result is `Appended`.
     """
@@ -88,6 +100,7 @@ class Append(Struct, frozen=True, kw_only=True):
     rows: Sequence[Message]
     terms: Sequence[str]
     session: SessionDefaults = SessionDefaults()
+    buffer: bool = False
 
 
 class Put(Struct, frozen=True, kw_only=True):
@@ -138,9 +151,13 @@ Op = Append | Put | Delete | Attach
 
 
 class Appended(list[Message]):
-    """The stored messages of an `Append`, in the order given; `written` of them are new."""
+    """The stored messages of an `Append`, in the order given; `written` of them are new.
+
+    `buffered` of them are not stored yet: a buffer keeps them, and their ``seq`` is 0 (see `Recollect`).
+    """
 
     written: int = 0
+    buffered: int = 0
 
 
 Result = Appended | Row | int
@@ -185,6 +202,21 @@ class Found(list[Candidate]):
         super().__init__(found)
         self.total = total
         self.having = dict(having or {})
+
+
+class LogText(NamedTuple):
+    """A page of a session's log, encoded.
+
+    Parameters
+    ----------
+    text: `Message.to_json` of each message, with a comma between two. last: the ``seq`` of the last of them.
+    more: whether a message follows within the bounds. user_id: the session's owner.
+    """
+
+    text: bytes
+    last: int
+    more: bool
+    user_id: str | None
 
 
 class Capabilities(Struct, frozen=True, kw_only=True):
@@ -303,6 +335,15 @@ class Store(ABC):
         An expired session's rows are not there. Paths that cross partitions may lag where the capabilities say so.
         """
 
+    async def query_json(
+        self, hash: Key, *, after: Key | None = None, before: Key | None = None, limit: int, reverse: bool = False
+    ) -> LogText | None:
+        """A page of the path ``messages``, encoded, where the backend makes it faster than `query` and an encoder do.
+
+        Not a verb that a store must write: None, at any time, sends the caller to `query`. Parameters as there.
+        """
+        return None
+
     @abstractmethod
     async def search(
         self,
@@ -363,6 +404,13 @@ class Store(ABC):
         await self.close()
         return []
 
+    def table_names(self) -> tuple[str, ...]:
+        """What the tables are called in the backend, as `check_tables` names them.
+
+        Not a verb that a store must write: by default they are called as they are declared.
+        """
+        return tuple(TABLES)
+
     def template(self, form: str) -> str:
         """What `create_tables` would make, as a text for other tools.
 
@@ -372,6 +420,14 @@ class Store(ABC):
         """
         known = ", ".join(self.templates)
         raise Unsupported(f"{self.kind} has no template {form!r}: {known or 'it needs nothing made'}")
+
+    async def buffered(self, driver: Driver) -> Buffered:
+        """What is kept for later, also before the store is open. A store keeps nothing; a buffer above it does."""
+        return Buffered()
+
+    async def deliver(self, refused: Literal["keep", "again", "drop"]) -> Delivered:
+        """Deliver what is kept for later; see `recollect.AsyncRecollect.deliver`. Of a store there is nothing."""
+        return Delivered()
 
     async def index_version(self) -> int:
         """The version of the rules by which the terms in the store's index were made; 0 while there are none.

@@ -100,6 +100,10 @@ class Driver(ABC):
 
         return alone
 
+    async def finish(self, awaitable: Awaitable[T]) -> T:
+        """Wait for something that may suspend, and is not ours: what a user's coroutine function gave."""
+        return await awaitable
+
     @abstractmethod
     async def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -119,6 +123,11 @@ class BlockingDriver(Driver):
 
     async def run(self, call: Callable[..., T], *args: Any) -> T:
         return call(*args)
+
+    async def finish(self, awaitable: Awaitable[T]) -> T:
+        from recollect.store.threads import run_apart
+
+        return run_apart(awaitable)
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251

@@ -90,6 +90,26 @@ class AsyncDriver(Driver):
                 thread.join()
 
 
+def run_apart(awaitable: Awaitable[T]) -> T:
+    """Run to its end what needs an event loop, in a thread with one of its own: this thread's may be running."""
+    outcome: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+
+    async def waited() -> T:
+        return await awaitable
+
+    def work() -> None:
+        try:
+            outcome.put((asyncio.run(waited()), None))
+        except BaseException as error:
+            outcome.put((None, error))
+
+    threading.Thread(target=work, name="recollect-loop", daemon=True).start()
+    result, error = outcome.get()
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]
+
+
 class _Batch:
     """Items from any loop, handled in batches: begun in place when the loop has nothing more to hand in, ended by a
     thread of their own.

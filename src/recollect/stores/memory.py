@@ -84,7 +84,7 @@ class _Log:
 
     def clear(self) -> None:
         for held in (self.messages, self.terms, self.ids, self.seqs, self.vectors):
-            held.clear()  # type: ignore[attr-defined]
+            held.clear()
 
 
 class MemoryStore(Store):

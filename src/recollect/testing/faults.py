@@ -113,6 +113,9 @@ class FaultyStore(Store):
     async def changes(self, scope: str, *, after: str | None = None, limit: int) -> list[Change]:
         return await self.inner.changes(scope, after=after, limit=limit)
 
+    def table_names(self) -> tuple[str, ...]:
+        return self.inner.table_names()
+
     async def warnings(self) -> list[str]:
         return await self.inner.warnings()
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request, Response
 from msgspec import Meta, Struct
 
-from recollect.server.bodies import outgoing, read_json, reply
+from recollect.server.bodies import read_json, reply_with
 from recollect.server.direct import DirectRoute, described, read_query
 from recollect.server.params import fails, gives, instant, takes
 from recollect.server.schemas import MessageIn, MessageOut, Page
@@ -45,6 +45,11 @@ class _Read(Struct):
     responses={
         **gives(MessageOut | list[MessageOut], "Stored, with seq; a list for a list.", 201),
         **gives(MessageOut | list[MessageOut], "Every id was known: the stored messages, nothing written again.", 200),
+        **gives(
+            MessageOut | list[MessageOut],
+            "Kept, for the store is away (RECOLLECT_ON_UNAVAILABLE=buffer): with their ids, and seq 0 until it is back.",
+            202,
+        ),
         **fails(400, 409, 413),
     },
     openapi_extra={**takes(MessageIn, many=True), "parameters": described(_Append, ("session_id", "trip"))},
@@ -53,13 +58,18 @@ async def append(request: Request) -> Response:
     """All of them in one commit, or none. The session is made if there is none.
 
     A message whose `id` is in the session already is not written again, so a request that timed out is safely repeated.
+    202: the server keeps them on its own disk and delivers them in order, once, when the store is back.
     """
     query = read_query(request, _Append)
     body = await read_json(request)
-    stored = await memory_of(request).session(request.path_params["session_id"], query.user_id).append(body)
-    server_of(request.scope).metrics.messages.inc(stored.written)
-    answer = [outgoing(message) for message in stored]
-    return reply(answer if isinstance(body, list) else answer[0], 201 if stored.written else 200)
+    memory, server = memory_of(request), server_of(request.scope)
+    stored = await memory.session(request.path_params["session_id"], query.user_id).append(body)
+    server.metrics.messages.inc(stored.written)
+    if stored.written:
+        server.summaries.grown(memory, request.path_params["session_id"], stored[-1].seq)
+    answer = b",".join([message.to_json() for message in stored])
+    status = 202 if stored.buffered else 201 if stored.written else 200
+    return reply_with(b"[%b]" % answer if isinstance(body, list) else answer, status)
 
 
 @router.get(
@@ -75,7 +85,7 @@ async def read(request: Request) -> Response:
     page = (
         await memory_of(request)
         .session(request.path_params["session_id"])
-        .read(
+        .read_json(
             after=query.after,
             before=query.before,
             since=instant(query.since, "since"),
@@ -85,4 +95,4 @@ async def read(request: Request) -> Response:
             cursor=query.cursor,
         )
     )
-    return reply({"items": [outgoing(message) for message in page.items], "cursor": page.cursor})
+    return reply_with(page)

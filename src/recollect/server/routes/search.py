@@ -70,9 +70,9 @@ async def stats(
     request: Request,
     user_id: OfUser = None,
     session_id: OfSession = None,
-    detail: Annotated[bool, Query(description="Read every message, for roles, days and tokens.")] = False,
+    detail: Annotated[bool, Query(description="Read every message once, for all that needs it.")] = False,
 ) -> Response:
-    """Sessions, messages, users; with `detail` also tokens, roles and days."""
+    """Sessions, messages, users; with `detail` also roles, days, hours, tokens, lengths and the time to a reply."""
     memory = memory_of(request)
     if session_id is not None:
         found = await memory.session(session_id).stats(detail=detail)

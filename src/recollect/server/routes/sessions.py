@@ -6,11 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from recollect import UNSET, NotFound, Session
-from recollect.server.bodies import read_model, reply
+from recollect import UNSET, NotFound, Session, Unavailable
+from recollect.server.bodies import read_json, read_model, reply
 from recollect.server.params import Cursor, Limit, OfUser, SessionId, fails, gives, takes
-from recollect.server.schemas import ContextOut, Page, SessionOut, SessionPatch, SummaryIn, SummaryOut
+from recollect.server.schemas import ContextOut, Page, SessionOut, SessionPatch, SummarizeIn, SummaryIn, SummaryOut
 from recollect.server.state import memory_of, server_of
+from recollect.server.streaming import unless_stopped
 
 router = APIRouter(tags=["sessions"])
 
@@ -120,20 +121,38 @@ async def summary(request: Request, session_id: SessionId) -> Response:
 
 @router.post(
     _SESSION + "/summary",
-    summary="Store a summary",
+    summary="Store a summary, or make one",
     response_model=None,
-    responses={**gives(SummaryOut, "As stored, in place of the one before."), **fails(400, 404, 409)},
-    openapi_extra=takes(SummaryIn),
+    responses={**gives(SummaryOut, "As it now is."), **fails(400, 404, 409, 502)},
+    openapi_extra=takes(SummaryIn, SummarizeIn, required=False),
 )
 async def save_summary(request: Request, session_id: SessionId) -> Response:
-    """The context uses it instead of the messages it covers, once they do not fit."""
-    given = await read_model(request, SummaryIn)
-    stored = (
-        await memory_of(request)
-        .session(session_id)
-        .save_summary(given.text, covers_seq=given.covers_seq, metadata=given.metadata, expect=given.expect)
+    """With a text, that is the summary. Without one, it is made: of all but the newest messages, now.
+
+    The context uses it instead of the messages it covers, once they do not fit. A summary is made with the chat model
+    where one is set, else by choosing sentences. The server makes those that are due by itself, behind the requests.
+    404: there is no such session, or nothing in it to summarise.
+    """
+    given = await read_json(request) if (await request.body()).strip() else {}
+    session = memory_of(request).session(session_id)
+    if not isinstance(given, dict) or given.keys() & SummaryIn.model_fields.keys():
+        told = SummaryIn.model_validate(given)
+        stored = await session.save_summary(
+            told.text, covers_seq=told.covers_seq, metadata=told.metadata, expect=told.expect
+        )
+        return reply(stored.to_dict())
+    wish, server = SummarizeIn.model_validate(given), server_of(request.scope)
+    settings = server.settings
+    work = session.summarize(
+        max_recent=settings.summary_max_recent if wish.max_recent is None else wish.max_recent,
+        length=settings.summary_length if wish.length is None else wish.length,
+        force=wish.force,
     )
-    return reply(stored.to_dict())
+    made = await unless_stopped(server, work, Unavailable("the server is stopping: the summary was not made"))
+    if made is None:
+        await _header(request, session_id)
+        raise NotFound(f"session {session_id!r} has no summary, and nothing before its newest messages to make one of")
+    return reply(made.to_dict())
 
 
 async def _header(request: Request, session_id: str) -> Session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,8 @@ async def metrics(request: Request) -> Response:
         await server.ping()
     except (recollect.RecollectError, TimeoutError):
         pass  # recollect_store_up says so
+    with suppress(recollect.RecollectError):
+        server.metrics.show_buffer(await server.memory.buffered())
     return Response(server.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

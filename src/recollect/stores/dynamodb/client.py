@@ -13,6 +13,7 @@ from recollect.store import Driver
 from recollect.stores.dynamodb.failures import translate
 from recollect.stores.dynamodb.options import Options
 from recollect.stores.dynamodb.values import Item
+from recollect.stores.dynamodb.whole import refuse_what_is_cut_off
 from recollect.stores.dynamodb.wire import speed_up
 
 GET_KEYS = 100
@@ -62,7 +63,9 @@ class Client:
     async def open(self, driver: Driver) -> None:
         """Make the client; nothing is asked of the server yet."""
         if self._client is None:
-            self._client = self._borrowed or await driver.run(self._make)
+            client = self._borrowed or await driver.run(self._make)
+            refuse_what_is_cut_off(client)
+            self._client = client
         self._driver = driver
 
     async def close(self) -> None:

@@ -137,6 +137,10 @@ class DynamoDBStore(Store):
         finally:
             await self._client.close()
 
+    def table_names(self) -> tuple[str, ...]:
+        names = schema.names(self.options)
+        return tuple(names.of(table) for table in schema.TABLES)
+
     def template(self, form: str) -> str:
         make = {"cloudformation": template.cloudformation, "ddbsh": template.ddbsh}.get(form)
         return super().template(form) if make is None else make(self.options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from inspect import iscoroutinefunction
 from typing import Any
@@ -46,6 +47,16 @@ class _Borrowed(Link):
         await self._wait(cursor.execute(sql, values or None, binary=True))
         rows: Rows = await self._wait(cursor.fetchall()) if has_rows(cursor) else []
         return rows
+
+    async def copy(self, connection: Any, sql: str, data: Iterable[bytes]) -> None:
+        if self.driver.blocking:
+            with psycopg.RawCursor(connection).copy(sql) as copy:
+                for piece in data:
+                    copy.write(piece)
+        else:
+            async with psycopg.AsyncRawCursor(connection).copy(sql) as copy:
+                for piece in data:
+                    await copy.write(piece)
 
     async def close(self) -> None:
         """Nothing here is ours."""

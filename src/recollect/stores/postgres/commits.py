@@ -11,14 +11,16 @@ import msgspec
 
 from recollect.errors import Conflict, InvalidInput
 from recollect.model import Message, Preferences, Session, Summary
-from recollect.store import Append, Appended, Delete, Op, Partition, Put, Result
+from recollect.store import Append, Appended, Attach, Delete, Op, Partition, Put, Result
 from recollect.store.guards import changed_meanwhile
 from recollect.stores.postgres.adapt import instant
+from recollect.stores.postgres.copying import COPY_MESSAGES
 from recollect.stores.postgres.links import Rows, Run
 from recollect.stores.postgres.names import in_schema
 from recollect.stores.postgres.rows import KNOWN_COLUMNS, message_of, message_values
 from recollect.stores.postgres.terms import encode
 from recollect.stores.postgres.text import dump_jsonb, escape, escape_or_none, unescape_or_none
+from recollect.stores.postgres.vectors import Vectors
 
 _dumps = msgspec.json.Encoder().encode
 
@@ -61,6 +63,12 @@ class Statements:
         self.append_one = in_schema(_APPEND_ONE, schema)
         self.append_rows = in_schema(_call("append_rows", 8, _ANSWER), schema)
         self.append_many = in_schema(_call("append_many", 3, f"a.place, {_ANSWER}"), schema)
+        self.enter_many = in_schema(
+            _call("enter_many", 2, f"a.place, a.session_no, a.owner, a.is_refused, a.last_seq, {KNOWN_COLUMNS}"), schema
+        )
+        self.copy_messages = in_schema(COPY_MESSAGES, schema)
+        self.leave_many = in_schema("SELECT FROM recollect.leave_many($1, $2)", schema)
+        self.vectors = Vectors(schema)
         self.put_session = in_schema(_call("put_session", 10), schema)
         self.put_summary = in_schema(_call("put_summary", 11), schema)
         self.put_preferences = in_schema(_call("put_preferences", 8), schema)
@@ -101,6 +109,8 @@ async def apply(run: Run, sql: Statements, partition: Partition, op: Op, now: da
         return await append(run, sql, partition, op, now)
     if isinstance(op, Put):
         return await _put(run, sql, partition, op, now)
+    if isinstance(op, Attach):
+        return await sql.vectors.attach(run, partition, op, now)
     return await _delete(run, sql, partition, op, now)
 
 
@@ -130,24 +140,33 @@ def json_rows(op: Append) -> str:
 
 def appended(partition: Partition, op: Append, answer: Rows) -> Appended:
     """The result of an append from the answer of its function. Raises `Conflict`."""
-    outcome, owner, first, written, *_ = answer[0]
+    outcome, owner, first, *_ = answer[0]
     if outcome == "owner":
-        raise Conflict(f"session {partition.id!r} belongs to another user")
-    stored: dict[str, Message] = {}
-    for row in answer:
-        if row[4] is not None:
-            message = message_of(row[4:])
-            stored[message.id] = message
-    user = unescape_or_none(owner)
+        raise of_another(partition)
+    return numbered(partition, op, unescape_or_none(owner), first, known_of(answer, 4))
+
+
+def of_another(partition: Partition) -> Conflict:
+    """The error of an append to a session of another user."""
+    return Conflict(f"session {partition.id!r} belongs to another user")
+
+
+def known_of(answer: Rows, begin: int) -> dict[str, Message]:
+    """The messages that were there already, by id: the columns from `begin` on, where they are no NULL."""
+    return {message.id: message for message in (message_of(row[begin:]) for row in answer if row[begin] is not None)}
+
+
+def numbered(partition: Partition, op: Append, user: str | None, first: int, known: dict[str, Message]) -> Appended:
+    """The result of an append: what is not known has the next number."""
     out = Appended()
     seq = first
     for message in op.rows:
-        found = stored.get(message.id)
+        found = known.get(message.id)
         if found is None:
-            found = stored[message.id] = message.replace(seq=seq, session_id=partition.id, user_id=user)
+            found = known[message.id] = message.replace(seq=seq, session_id=partition.id, user_id=user)
             seq += 1
         out.append(found)
-    out.written = written
+    out.written = seq - first
     return out
 
 
@@ -206,5 +225,5 @@ async def _delete(run: Run, sql: Statements, partition: Partition, op: Delete, n
 
 
 def is_repeatable(ops: Sequence[Op]) -> bool:
-    """Whether the commit may run again when nobody knows if it ran: appends are known by their ids."""
-    return all(isinstance(op, Append) for op in ops)
+    """Whether the commit may run again when nobody knows if it ran: appends are known by their ids, vectors replace."""
+    return all(isinstance(op, Append | Attach) for op in ops)

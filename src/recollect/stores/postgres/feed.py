@@ -43,7 +43,7 @@ class Feed:
 
     async def changes(self, link: Link, scope: str, after: str | None, limit: int) -> list[Change]:
         """Entries behind a cursor."""
-        start = (0, 0) if after is None else _parse(after)
+        start = place_of(after)
         own = escape(scope)
         ((low, high, *swept, newest),) = await link.fetch(self._bounds, (own,))
         if start[0] >= high:
@@ -72,7 +72,10 @@ class Feed:
             ((low, *_),) = await link.fetch(self._bounds, (scope,))
 
 
-def _parse(cursor: str) -> tuple[int, int]:
+def place_of(cursor: str | None) -> tuple[int, int]:
+    """The transaction and the entry of a cursor; before all others for None. Raises `InvalidInput` for what is none."""
+    if cursor is None:
+        return 0, 0
     match = _CURSOR.fullmatch(cursor)
     if match is None:
         raise InvalidInput(f"not a cursor of this feed: {cursor[:40]!r}", field="after")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ T = TypeVar("T")
 Values = Sequence[Any]
 Rows = list[tuple[Any, ...]]
 Run = Callable[[str, Values], Awaitable[Rows]]
+Copy = Callable[[str, Iterable[bytes]], Awaitable[None]]
 
 
 class Link(ABC):
@@ -58,6 +59,10 @@ class Link(ABC):
         """One statement; its rows."""
 
     @abstractmethod
+    async def copy(self, connection: Any, sql: str, data: Iterable[bytes]) -> None:
+        """One ``COPY ... FROM STDIN``, with its data in pieces."""
+
+    @abstractmethod
     async def close(self) -> None:
         """Close the connections that are ours."""
 
@@ -72,11 +77,18 @@ class Link(ABC):
 
     async def transaction(self, work: Callable[[Run], Awaitable[T]], *, repeatable: bool = True) -> T:
         """Several statements, all or nothing. `work` may be called again if `repeatable`."""
+        return await self.loading(lambda run, _: work(run), repeatable=repeatable)
+
+    async def loading(self, work: Callable[[Run, Copy], Awaitable[T]], *, repeatable: bool = True) -> T:
+        """The same, with COPY among the statements."""
 
         async def whole(connection: Any) -> T:
             await self.begin(connection)
             try:
-                result = await work(lambda sql, values: self.run(connection, sql, values))
+                result = await work(
+                    lambda sql, values: self.run(connection, sql, values),
+                    lambda sql, data: self.copy(connection, sql, data),
+                )
                 await self.end(connection)
             except BaseException:
                 await self.undo(connection)

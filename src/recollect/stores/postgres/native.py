@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterable
 
 import psycopg
 from psycopg.rows import tuple_row
@@ -12,6 +13,7 @@ from psycopg.rows import tuple_row
 from recollect.errors import Unavailable
 from recollect.store import Driver
 from recollect.stores.postgres.adapt import adapt, has_rows
+from recollect.stores.postgres.limited import AsyncConnection
 from recollect.stores.postgres.links import Link, Rows, Values, not_open
 from recollect.stores.postgres.settings import Settings, is_quiet
 
@@ -69,9 +71,10 @@ class NativeLink(Link):
         deadline = time.monotonic() + self._settings.connect_timeout
         while True:
             try:
-                connection = await psycopg.AsyncConnection.connect(
+                connection = await AsyncConnection.connect(
                     self._settings.conninfo, autocommit=True, prepare_threshold=self._settings.prepare_threshold
                 )
+                connection.limit = self._settings.limit
                 adapt(connection)
                 return connection
             except psycopg.OperationalError as error:
@@ -95,6 +98,11 @@ class NativeLink(Link):
         cursor = psycopg.AsyncRawCursor(connection, row_factory=tuple_row)
         await cursor.execute(sql, values or None, binary=True)
         return await cursor.fetchall() if has_rows(cursor) else []
+
+    async def copy(self, connection: psycopg.AsyncConnection, sql: str, data: Iterable[bytes]) -> None:
+        async with psycopg.AsyncRawCursor(connection).copy(sql) as copy:
+            for piece in data:
+                await copy.write(piece)
 
     async def close(self) -> None:
         self._open = False

@@ -15,10 +15,12 @@ from recollect.stores.postgres.rows import (
     PREFERENCE_COLUMNS,
     SESSION_COLUMNS,
     SUMMARY_COLUMNS,
+    VECTOR_COLUMNS,
     message_of,
     preferences_of,
     session_of,
     summary_of,
+    vector_of,
 )
 from recollect.stores.postgres.text import escape
 
@@ -162,6 +164,13 @@ _PATHS: dict[str, tuple[str, str, str, Callable[[Any], Any]]] = {
         "messages",
         "m.seq",
         message_of,
+    ),
+    "vectors": (
+        f"SELECT {VECTOR_COLUMNS} FROM recollect.vectors AS v WHERE v.session_no = {_NUMBER} AND EXISTS"
+        f" (SELECT FROM recollect.messages AS m WHERE m.session_no = v.session_no AND m.seq = v.seq AND {_LIVE_MESSAGE})",
+        "vectors",
+        "v.seq",
+        vector_of,
     ),
     "messages_by_user": (
         f"SELECT {MESSAGE_COLUMNS} FROM recollect.messages AS m WHERE m.scope = $2 AND m.user_id = $3 AND {_LIVE_MESSAGE}"

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from recollect.errors import CorruptRecord, LimitExceeded
-from recollect.model import Change, Message, Preferences, Session, Summary
+from recollect.model import Change, Message, Preferences, Session, Summary, Vector
 from recollect.store.codec import dump_json, dump_object, dump_parts, load_json, load_object, load_parts
 from recollect.stores.postgres.adapt import instant, instant_or_none
 from recollect.stores.postgres.text import (
@@ -78,6 +78,7 @@ MESSAGE_COLUMNS = _select(_MESSAGE, "m.")
 KNOWN_COLUMNS = _select(_MESSAGE, "(a.known).")
 SESSION_COLUMNS = _select(_SESSION, "s.")
 SUMMARY_COLUMNS = _select(_SUMMARY, "y.")
+VECTOR_COLUMNS = "v.session_id, v.seq, v.id, v.model, v.data"
 PREFERENCE_COLUMNS = _select(_PREFERENCES, "p.")
 CHANGE_COLUMNS = "c.tx, c.id, c.kind, c.table_name, c.partition_id, c.first_seq, c.last_seq, c.at"
 
@@ -184,6 +185,12 @@ def summary_of(row: Row) -> Summary:
         )
     except (CorruptRecord, TypeError, ValueError, OverflowError) as error:
         raise CorruptRecord(f"the summary of session {session_id!r} does not decode: {error}") from error
+
+
+def vector_of(row: Row) -> Vector:
+    """The vector of a row of `VECTOR_COLUMNS`."""
+    session_id, seq, id, model, data = row
+    return Vector(session_id=unescape(session_id), seq=seq, id=unescape(id), model=unescape(model), data=bytes(data))
 
 
 def preferences_of(row: Row) -> Preferences:

@@ -20,7 +20,8 @@ MIGRATIONS = sorted(
 NEWEST = len(MIGRATIONS)
 OLDEST_SERVER = 140000
 """PostgreSQL 14: date_bin. All older ones are past their end of life."""
-_LOCK = 7203_0001
+LOCK = 7203_0001
+"""Whoever makes or changes tables holds it."""
 _STATE = """
 SELECT current_setting('server_version_num')::bigint, current_setting('server_encoding'),
     to_regnamespace($1) IS NOT NULL, to_regclass($1 || '.meta') IS NOT NULL,
@@ -117,7 +118,7 @@ async def _recognise(link: Link, name: str) -> None:
         return
 
     async def settle(run: Run) -> None:
-        await run(f"SELECT pg_advisory_xact_lock({_LOCK})", ())
+        await run(f"SELECT pg_advisory_xact_lock({LOCK})", ())
         ((behind,),) = await run(in_schema(_BEHIND, name), ())
         for statement in _BEGIN_ANEW if behind else ():
             await run(in_schema(statement, name), ())
@@ -139,7 +140,7 @@ async def _version(run: Run, name: str, shown: str) -> int:
 
 
 async def _migrate(run: Run, name: str, shown: str) -> None:
-    await run(f"SELECT pg_advisory_xact_lock({_LOCK})", ())
+    await run(f"SELECT pg_advisory_xact_lock({LOCK})", ())
     if await _is_current(run, name, shown):
         return
     ((there, ours),) = await run(

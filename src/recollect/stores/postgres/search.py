@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from recollect.store import Candidate, Filter, bm25
+from recollect.store import Candidate, Filter, Found, bm25
 from recollect.stores.postgres.links import Link
 from recollect.stores.postgres.names import in_schema
 from recollect.stores.postgres.rows import MESSAGE_COLUMNS, message_of
@@ -80,15 +80,17 @@ class Search:
 
     async def run(
         self, link: Link, scope: str, terms: Sequence[str], limit: int, wanted: Filter, now: datetime
-    ) -> list[Candidate]:
+    ) -> Found:
         """The best rows that have one of the terms."""
-        sought = [term for term in dict.fromkeys(map(encode_one, terms)) if term]
+        coded = {term: encode_one(term) for term in terms}
+        sought = [term for term in dict.fromkeys(coded.values()) if term]
         if not sought or limit < 1:
-            return []
+            return Found()
         total, having = await self._statistics(link, sought)
         present = [term for term in sought if having[term]]
+        statistics = {term: having.get(found, 0) for term, found in coded.items()}
         if not present:
-            return []
+            return Found(total=total, having=statistics)
         weights = {term: bm25.idf(total, having[term]) for term in present}
         rare = [term for term in present if having[term] <= max(COMMON * total, 1000)]
         rows: list[tuple[Any, ...]] = []
@@ -99,7 +101,8 @@ class Search:
                 break
         scored = [(bm25.score(row[0].split(" "), weights), row) for row in rows]
         scored.sort(key=_score, reverse=True)
-        return [Candidate(message_of(row[1:]), score) for score, row in scored]
+        found = (Candidate(message_of(row[1:]), score) for score, row in scored)
+        return Found(found, total=total, having=statistics)
 
     async def _statistics(self, link: Link, sought: list[str]) -> tuple[int, dict[str, int]]:
         ((total, guess, counts),) = await link.fetch(self._counts, (sought,))

@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
 from recollect.errors import ConfigError, InvalidInput
+from recollect.stores.postgres.limited import GRACE
 from recollect.stores.postgres.names import quoted
 
 OPTIONS = {
@@ -22,6 +23,7 @@ OPTIONS = {
     "statement_timeout": "60",
     "synchronous_commit": "",
     "prepare": "on",
+    "push": "on",
     "feed_retention": str(7 * 86400),
 }
 """Ours, with their defaults; all others are libpq's."""
@@ -41,8 +43,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     Parameters
     ----------
-    conninfo: for libpq. url: to be shown. shown: the database, for messages. The others are the options of the URL,
-        times in seconds.
+    conninfo: for libpq. url: to be shown. shown: the database, for messages. limit: for an answer. The others are the
+        options of the URL, times in seconds.
     """
 
     conninfo: str
@@ -53,6 +55,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     pool_timeout: float = 30.0
     connect_timeout: float = 10.0
     prepare_threshold: int | None = 2
+    push: bool = False
+    limit: float | None = None
     feed_retention: float = 7 * 86400
 
     @property
@@ -106,13 +110,15 @@ def _address(netloc: str, path: str) -> dict[str, str]:
 def _settings(where: dict[str, str], own: dict[str, str]) -> Settings:
     quoted(own["schema"])
     timeout = _number(own, "connect_timeout", least=1)
-    server = [f"-c statement_timeout={round(_number(own, 'statement_timeout') * 1000)}", *PLANNER, _ISOLATION]
+    statement = _number(own, "statement_timeout")
+    server = [f"-c statement_timeout={round(statement * 1000)}", *PLANNER, _ISOLATION]
     if own["synchronous_commit"]:
         if own["synchronous_commit"] not in _SYNCHRONOUS:
             raise ConfigError(f"synchronous_commit is {', '.join(_SYNCHRONOUS)}, not {own['synchronous_commit']!r}")
         server.append(f"-c synchronous_commit={own['synchronous_commit']}")
-    if own["prepare"] not in ("on", "off"):
-        raise ConfigError(f"prepare is on or off, not {own['prepare']!r}")
+    for name in ("prepare", "push"):
+        if own[name] not in ("on", "off"):
+            raise ConfigError(f"{name} is on or off, not {own[name]!r}")
     size = _number(own, "pool_size", least=1)
     if size != int(size):
         raise ConfigError(f"pool_size is a whole number, not {own['pool_size']!r}")
@@ -139,6 +145,8 @@ def _settings(where: dict[str, str], own: dict[str, str]) -> Settings:
         pool_timeout=_number(own, "pool_timeout"),
         connect_timeout=timeout,
         prepare_threshold=2 if own["prepare"] == "on" else None,
+        push=own["push"] == "on",
+        limit=statement + GRACE if statement else None,
         feed_retention=_number(own, "feed_retention"),
     )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from msgspec.structs import replace
+
 from recollect.errors import ConfigError, RecollectError, Unsupported, missing_extra
-from recollect.model import Change, Swept
-from recollect.store import Append, Candidate, Capabilities, Commit, Driver, Filter, Op, Partition, Result, Store
+from recollect.model import Change, Message, Swept
+from recollect.store import Append, Attach, Capabilities, Commit, Driver, Filter, Found, Op, Partition, Result, Store
 from recollect.store.contract import Key, Row, check_ops
 
 try:
@@ -16,14 +18,17 @@ try:
 except ImportError as error:  # pragma: no cover
     raise missing_extra("psycopg", "postgres") from error
 
-from recollect.stores.postgres import bulk, commits, schema
-from recollect.stores.postgres.feed import Feed
+from recollect.stores.postgres import bulk, commits, pgvector, schema
+from recollect.stores.postgres.feed import Feed, place_of
 from recollect.stores.postgres.links import Link, Run, not_open
 from recollect.stores.postgres.names import in_schema
+from recollect.stores.postgres.push import Listener
 from recollect.stores.postgres.reads import Reads
+from recollect.stores.postgres.reindex import Reindex
 from recollect.stores.postgres.rows import ITEM_BYTES
 from recollect.stores.postgres.search import Search
 from recollect.stores.postgres.settings import Settings, from_url, of_borrowed
+from recollect.stores.postgres.text import escape
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection, Connection
@@ -66,20 +71,23 @@ class PostgresStore(Store):
         self._pool = pool
         self._connection = connection
         self._link: Link | None = None
+        self._listener: Listener | None = None
         self._retention = timedelta(seconds=settings.feed_retention)
         self._statements = commits.Statements(settings.schema)
         self._reads = Reads(settings.schema)
         self._search = Search(settings.schema)
         self._feed = Feed(settings.schema)
+        self._reindex = Reindex(settings.schema)
         self.capabilities = Capabilities(
             text_search=True,
             vector_search=False,
             feed="scope",
-            push=False,
+            push=settings.push,
             index_consistency="immediate",
             item_bytes=ITEM_BYTES,
             commit_ops=10_000,
             durable=True,
+            vectors=True,
         )
 
     @classmethod
@@ -104,10 +112,14 @@ class PostgresStore(Store):
         link = self._make_link(driver)
         try:
             await schema.prepare(link, self._settings.schema, shown=self._settings.shown)
+            is_searched = await pgvector.prepare(link, self._settings.schema)
         except BaseException:
             await link.close()
             raise
         self._link = link
+        self.capabilities = replace(self.capabilities, vector_search=is_searched)
+        if self.capabilities.push:
+            self._listener = Listener(self._settings, driver)
 
     async def create_tables(self, driver: Driver) -> list[str]:
         missing = await self.check_tables(driver)
@@ -141,24 +153,30 @@ class PostgresStore(Store):
 
     async def close(self) -> None:
         link, self._link = self._link, None
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            await listener.close()
         if link is not None:
             await link.close()
 
     async def commit(self, partition: Partition, ops: Sequence[Op]) -> list[Result]:
         check_ops(ops, self.capabilities)
         link, now = self._open_link, self.driver.now()
+        if not ops:
+            return []
+        if len(ops) == 1 and isinstance(ops[0], Append) and link.is_alone:
+            return [await commits.append_alone(link.fetch, self._statements, partition, ops[0], now)]
+        if self.capabilities.vector_search and link.is_alone:
+            for op in ops:
+                if isinstance(op, Attach):
+                    await self._statements.vectors.index(link, op)
         repeatable = commits.is_repeatable(ops)
         if len(ops) == 1:
 
             async def run(sql: str, values: Any) -> Any:
                 return await link.fetch(sql, values, repeatable=repeatable)
 
-            (op,) = ops
-            if isinstance(op, Append) and link.is_alone:
-                return [await commits.append_alone(run, self._statements, partition, op, now)]
-            return [await commits.apply(run, self._statements, partition, op, now)]
-        if not ops:
-            return []
+            return [await commits.apply(run, self._statements, partition, ops[0], now)]
 
         async def whole(run: Run) -> list[Result]:
             return [await commits.apply(run, self._statements, partition, op, now) for op in ops]
@@ -205,15 +223,40 @@ class PostgresStore(Store):
         *,
         terms: Sequence[str],
         vector: Sequence[float] | None = None,
+        model: str = "",
         limit: int,
         filter: Filter = Filter(),
-    ) -> list[Candidate]:
+    ) -> Found:
         if vector is not None:
-            raise Unsupported("the PostgreSQL store has no vector search yet")
+            if not self.capabilities.vector_search:
+                raise Unsupported(
+                    "PostgreSQL searches vectors with the extension vector (pgvector), 0.8 or newer, which is not"
+                    " here: recall compares the vectors itself"
+                )
+            return await self._statements.vectors.nearest(
+                self._open_link, scope, vector, model, limit, filter, self.driver.now()
+            )
         return await self._search.run(self._open_link, scope, terms, limit, filter, self.driver.now())
 
     async def changes(self, scope: str, *, after: str | None = None, limit: int) -> list[Change]:
         return await self._feed.changes(self._open_link, scope, after, limit)
+
+    async def wait(self, scope: str, after: str | None, seconds: float) -> None:
+        if self._link is None:
+            raise not_open()
+        if self._listener is None:
+            await super().wait(scope, after, seconds)
+        else:
+            await self._listener.wait(escape(scope), place_of(after), seconds)
+
+    async def index_version(self) -> int:
+        return await self._reindex.version(self._open_link)
+
+    async def mark_index(self, version: int) -> None:
+        await self._reindex.mark(self._open_link, version)
+
+    async def reindex(self, version: int, terms: Callable[[Message], str], progress: Callable[[int], object]) -> int:
+        return await self._reindex.run(self._open_link, version, terms, progress)
 
     async def sweep(self) -> Swept:
         link, now = self._open_link, self.driver.now()

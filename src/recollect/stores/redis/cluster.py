@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from recollect.store import Driver
 from recollect.stores.redis.errors import Lost, code_of
 from recollect.stores.redis.keys import slot
+from recollect.stores.redis.listening import Listeners
 from recollect.stores.redis.nodes import Node
 from recollect.stores.redis.scripts import Command
 from recollect.stores.redis.wire import Unit, Wire, exchange, pack, packed
@@ -33,16 +34,19 @@ class ClusterWire(Wire):
     seeds: servers to begin with. make_node: gives a server's node.
     """
 
+    one_slot = False
+
     def __init__(
         self,
         driver: Driver,
+        listeners: Listeners,
         seeds: Sequence[Address],
         make_node: Callable[[Address], Node],
         *,
         where: str,
         retries: int,
     ) -> None:
-        super().__init__(driver, where=where, retries=retries)
+        super().__init__(driver, listeners, where=where, retries=retries)
         self._seeds = tuple(seeds)
         self._make_node = make_node
         self._nodes: dict[Address, Node] = {}
@@ -54,7 +58,19 @@ class ClusterWire(Wire):
             node = self._nodes.setdefault(address, self._make_node(address))
         return node
 
+    async def _node_of(self, key: str) -> Node:
+        try:
+            if not self._owners:
+                await self._learn()
+        except RedisError as error:
+            raise Lost(error, sent=False) from error
+        owner = self._owners[slot(key)]
+        if owner is None:
+            raise _unowned()
+        return self._node(owner)
+
     async def close(self) -> None:
+        await self._listeners.close()
         for node in self._nodes.values():
             await node.close()
 
@@ -112,7 +128,7 @@ class ClusterWire(Wire):
         for owner, numbers in by_owner.items():
             if owner is None:
                 for n in numbers:
-                    answers[n] = Lost(ConnectionError("no server has this slot (is the cluster complete?)"), sent=False)
+                    answers[n] = _unowned()
                 stale = True
                 continue
             for n, found in zip(numbers, await exchange(self._node(owner), [units[n] for n in numbers]), strict=True):
@@ -146,3 +162,7 @@ class ClusterWire(Wire):
             return (await self._node((host, int(port))).exchange(_ASKING + data, count + 1))[1]
         except Lost as error:
             return error
+
+
+def _unowned() -> Lost:
+    return Lost(ConnectionError("no server has this slot (is the cluster complete?)"), sent=False)

@@ -20,6 +20,7 @@ from redis.retry import Retry
 from recollect.errors import ConfigError
 from recollect.store import Driver
 from recollect.stores.redis.cluster import ClusterWire
+from recollect.stores.redis.listening import AsyncListeners, BlockingListeners, Listeners
 from recollect.stores.redis.nodes import AsyncBorrowedNode, AsyncNode, BlockingNode, BorrowedNode, Node
 from recollect.stores.redis.options import Options
 from recollect.stores.redis.wire import SingleWire, Wire
@@ -28,12 +29,11 @@ from recollect.stores.redis.wire import SingleWire, Wire
 def make_wire(options: Options, driver: Driver) -> Wire:
     """A wire of our own."""
     check_files(options)
+    make_node = partial(_node, options, driver)
+    how: dict[str, Any] = {"where": options.where, "retries": options.retries}
     if options.cluster:
-        return ClusterWire(
-            driver, options.hosts, partial(_node, options, driver), where=options.where, retries=options.retries
-        )
-    node = _node(options, driver, options.hosts[0])
-    return SingleWire(driver, node, where=options.where, retries=options.retries)
+        return ClusterWire(driver, _listeners(driver), options.hosts, make_node, **how)
+    return SingleWire(driver, _listeners(driver), make_node(options.hosts[0]), **how)
 
 
 def borrowed_wire(client: Any, options: Options, driver: Driver) -> Wire:
@@ -46,7 +46,11 @@ def borrowed_wire(client: Any, options: Options, driver: Driver) -> Wire:
         raise ConfigError(f"{given} needs a {needed} for its client")
     kind = BorrowedNode if blocking else AsyncBorrowedNode
     node = kind(client.connection_pool, timeout=options.timeout)
-    return SingleWire(driver, node, where="Redis (the client handed in)", retries=options.retries)
+    return SingleWire(driver, _listeners(driver), node, where="Redis (the client handed in)", retries=options.retries)
+
+
+def _listeners(driver: Driver) -> Listeners:
+    return BlockingListeners() if driver.blocking else AsyncListeners()
 
 
 def check_files(options: Options) -> None:

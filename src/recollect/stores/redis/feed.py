@@ -17,10 +17,9 @@ from recollect.errors import InvalidInput, NotFound
 from recollect.model import Change
 from recollect.store.codec import dump_time
 from recollect.stores.redis.keys import Keys
-from recollect.stores.redis.paths import settled
 from recollect.stores.redis.records import change_of
 from recollect.stores.redis.scripts import SWEEP_FEED
-from recollect.stores.redis.wire import Unit, Wire
+from recollect.stores.redis.wire import Unit, Wire, settled
 
 Place = tuple[int, int]
 
@@ -52,6 +51,19 @@ class Feed:
             more = len(page) == PAGE
             out += page
         return out
+
+    async def wait(self, scope: str, after: str | None, seconds: float) -> None:
+        """Until there is an entry behind a cursor, for so many seconds at most."""
+        places = [START] * self._keys.shards if after is None else self._parsed(after)
+        streams = [f"{base}changes" for base in self._keys.bases(scope)]
+        # To Redis, 0 is for ever.
+        how = ("XREAD", "COUNT", 1, "BLOCK", max(1, int(seconds * 1000)), "STREAMS")
+        if self._wire.one_slot:
+            units = [Unit(streams[0], ((*how, *streams, *map(_text, places)),))]
+        else:
+            pairs = zip(streams, places, strict=True)
+            units = [Unit(stream, ((*how, stream, _text(place)),)) for stream, place in pairs]
+        await self._wire.first(units, seconds)
 
     async def _page(self, scope: str, after: str | None, limit: int) -> list[Change]:
         bases = self._keys.bases(scope)

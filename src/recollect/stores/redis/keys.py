@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
 
+_ENCODED = re.compile("%([0-9A-F]{2})")
 _UNSAFE = re.compile(r"[\x00-\x7f](?<![A-Za-z0-9._~:@+=,\-])")
 
 
@@ -23,6 +24,11 @@ def encode(id: str) -> str:
     return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", id)
 
 
+def decode(text: str) -> str:
+    """The id that `encode` wrote so."""
+    return _ENCODED.sub(lambda found: chr(int(found[1], 16)), text)
+
+
 def slot(key: str) -> int:
     """The slot of one of our keys: that of its hash tag if it has one (Redis Cluster specification, "Hash tags")."""
     _, tagged, rest = key.partition("{")
@@ -30,7 +36,7 @@ def slot(key: str) -> int:
 
 
 class SessionKeys(NamedTuple):
-    """What one session occupies, then what it shares with others of its tag, in the order of the scripts."""
+    """What one session occupies and what it shares with others of its tag, in the order of the scripts."""
 
     header: str
     messages: str
@@ -42,6 +48,7 @@ class SessionKeys(NamedTuple):
     due: str
     changes: str
     state: str
+    vectors: str
 
 
 class UserKeys(NamedTuple):
@@ -59,11 +66,13 @@ class Keys:
     Parameters
     ----------
     prefix: what all of them begin with. shards: into how many parts a tenant is divided, each of one slot.
+    indexed: whether messages have a hash beside them that RediSearch indexes.
     """
 
-    def __init__(self, prefix: str, shards: int) -> None:
+    def __init__(self, prefix: str, shards: int, *, indexed: bool = False) -> None:
         self.prefix = prefix
         self.shards = shards
+        self.indexed = indexed
         self.meta = f"{prefix}:meta"
         self.scopes = f"{prefix}:scopes"
         self.session = lru_cache(4096)(self._session)
@@ -87,7 +96,21 @@ class Keys:
         own = f"{base}session:{encode(id)}:"
         parts = (f"{own}{part}" for part in ("header", "messages", "ids", "expiring", "system", "summary"))
         shared = (f"{base}{part}" for part in ("sessions", "due", "changes", "state"))
-        return base, SessionKeys(*parts, *shared)
+        return base, SessionKeys._make((*parts, *shared, f"{own}vectors"))
+
+    def documents(self, scope: str, kind: str = "") -> tuple[str, ...]:
+        """What the keys of the hashes in an index begin with, one for each shard of a tenant.
+
+        Parameters
+        ----------
+        kind: of vectors; the index of terms when empty.
+        """
+        part = f"vec:{kind}:" if kind else "doc:"
+        return tuple(f"{base}{part}" for base in self.bases(scope))
+
+    def index(self, scope: str, kind: str = "") -> str:
+        """The name of a tenant's index."""
+        return f"{self.prefix}:{{{encode(scope)}}}:index:{kind or 'terms'}"
 
     def user(self, scope: str, id: str) -> UserKeys:
         """The keys of a user's preferences."""

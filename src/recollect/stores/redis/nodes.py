@@ -9,6 +9,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -243,7 +244,8 @@ class BorrowedNode(Node):
     """
 
     def __init__(self, pool: Any, *, timeout: float) -> None:
-        super().__init__(pool.make_connection, size=0, patience=0.0, timeout=timeout)
+        connect = partial(pool.connection_class, **pool.connection_kwargs)
+        super().__init__(connect, size=0, patience=0.0, timeout=timeout)
         self._pool = pool
 
     async def exchange(self, packed: bytes, replies: int) -> list[Any]:
@@ -308,4 +310,6 @@ def _as_text(reply: Any) -> Any:
         return reply.decode("utf-8", "surrogateescape")
     if isinstance(reply, list | set):
         return [_as_text(item) for item in reply]
+    if isinstance(reply, dict):
+        return {_as_text(name): _as_text(value) for name, value in reply.items()}
     return reply

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from recollect.model import Preferences, Session
 from recollect.store.codec import dump_time
@@ -17,7 +16,7 @@ from recollect.store.contract import Key
 from recollect.stores.redis.keys import Keys, encode
 from recollect.stores.redis.records import PREFERENCE_FIELDS, Header, preferences_of
 from recollect.stores.redis.scripts import HEADERS
-from recollect.stores.redis.wire import Unit, Wire
+from recollect.stores.redis.wire import Unit, Wire, settled
 
 PAGE = 500
 EVERYTHING = -1
@@ -125,11 +124,3 @@ class Paths:
 def _activity(row: Session) -> tuple[datetime, str]:
     assert row.updated_at is not None
     return (row.updated_at, row.id)
-
-
-def settled(answers: Sequence[Any]) -> list[Any]:
-    """The answers; raises the first that is an error."""
-    for found in answers:
-        if isinstance(found, Exception):
-            raise found
-    return list(answers)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from recollect.errors import Unsupported
-from recollect.model import Message, Preferences, Session, Summary
+from recollect.model import Message, Preferences, Session, Summary, Vector
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key, Row
 from recollect.stores.redis.keys import Keys, SessionKeys
@@ -21,7 +21,8 @@ from recollect.stores.redis.records import (
     summary_of,
 )
 from recollect.stores.redis.scripts import BOUNDS, HEADERS
-from recollect.stores.redis.wire import Wire
+from recollect.stores.redis.vectors import vector_of
+from recollect.stores.redis.wire import Unit, Wire, settled
 
 PAGE = 1000
 """Entries of a stream in one reply at most, so that neither side holds a whole session in memory."""
@@ -122,6 +123,57 @@ class Reads:
             else:
                 low = int(seqs[-1]) + 1
         return out[:limit]
+
+    async def rows(self, scope: str, places: Sequence[tuple[str, int]], now: str) -> dict[tuple[str, int], Message]:
+        """The live messages at places, each a session and a number."""
+        by_session: dict[str, list[int]] = {}
+        for session, seq in places:
+            by_session.setdefault(session, []).append(seq)
+        pieces = [
+            (session, seqs[start : start + PAGE])
+            for session, seqs in by_session.items()
+            for start in range(0, len(seqs), PAGE)
+        ]
+        units = []
+        for session, seqs in pieces:
+            keys = self._keys.session(scope, session)[1]
+            entries = [("XRANGE", keys.messages, f"{seq}-0", f"{seq}-0") for seq in seqs]
+            units.append(Unit(keys.header, (_head(keys), *entries)))
+        out: dict[tuple[str, int], Message] = {}
+        for (session, _), (head, *found) in zip(pieces, settled(await self._wire.ask_all(units)), strict=True):
+            if _is_live(head, now):
+                messages = _messages([entry for (entry,) in filter(None, found)], session, head[1], now, None)
+                out.update(((session, message.seq), message) for message in messages)
+        return out
+
+    async def vectors(
+        self, scope: str, session: str, now: str, *, low: int, high: int, limit: int, reverse: bool
+    ) -> list[Vector]:
+        """The vectors of a session's live messages."""
+        keys = self._keys.session(scope, session)[1]
+        out: list[Vector] = []
+        while low <= high and len(out) < limit:
+            count = min(PAGE, limit - len(out))
+            edges = (high, low) if reverse else (low, high)
+            way = "ZREVRANGEBYSCORE" if reverse else "ZRANGEBYSCORE"
+            head, members, expired = await self._wire.ask(
+                keys.header,
+                ("HMGET", keys.header, "version", "expires_at"),
+                (way, keys.vectors, *edges, "LIMIT", 0, count),
+                ("ZRANGEBYLEX", keys.expiring, "-", f"[{now}~"),
+            )
+            if not _is_live(head, now):
+                return []
+            gone = {int(member.partition(" ")[2]) for member in expired}
+            page = [vector_of(member, session) for member in members]
+            out += [vector for vector in page if vector.seq not in gone]
+            if len(members) < count:
+                break
+            if reverse:
+                high = page[-1].seq - 1
+            else:
+                low = page[-1].seq + 1
+        return out
 
     async def log(
         self,

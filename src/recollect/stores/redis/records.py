@@ -10,7 +10,7 @@ from recollect.model import Change, Message, Preferences, Session, Summary
 from recollect.store.codec import dump_json, dump_object, dump_parts, dump_time, load_json, load_object, load_parts
 from recollect.store.codec import load_time as _time
 
-Fields = list[str | int]
+Fields = list[str | int | bytes]
 Entry = Sequence[Any]
 """An entry of a stream as Redis gives it: its id, then names and values in turn."""
 

@@ -7,12 +7,20 @@ from typing import Final
 from recollect.errors import ConfigError, CorruptRecord
 from recollect.stores.redis.wire import Wire
 
-NEWEST: Final = 1
+NEWEST: Final = 2
+"""1 had no vectors and no hashes for RediSearch; it needs no more to become 2 than to say so."""
+
 OLDEST_SERVER: Final = (6, 2)
 
 
-async def check(wire: Wire, meta: str, *, shards: int | None, usual: int, where: str) -> int:
-    """Check or write the database's hash; the number of shards it has.
+async def check(
+    wire: Wire, meta: str, *, shards: int | None, usual: int, searchable: bool, where: str
+) -> tuple[int, bool]:
+    """Check or write the database's hash; the number of shards it has, and whether its messages are indexed.
+
+    Parameters
+    ----------
+    shards: that are asked for; usual: for a new database. searchable: whether the server can index a new database.
 
     Raises `ConfigError` for a layout that is newer than this code, for keys of somebody else, for an old server and
     for another number of shards than asked for.
@@ -22,21 +30,28 @@ async def check(wire: Wire, meta: str, *, shards: int | None, usual: int, where:
         if version < OLDEST_SERVER:
             raise ConfigError(f"{where} is Redis {'.'.join(map(str, version))}; Recollect needs 6.2 or newer")
     try:
-        row = await wire.ask(meta, ("HMGET", meta, "schema", "shards"))
-        if row == [None, None]:
+        row = await wire.ask(meta, ("HMGET", meta, "schema", "shards", "indexed"))
+        if row[:2] == [None, None]:
             wanted = usual if shards is None else shards
-            await wire.ask(meta, ("HSETNX", meta, "shards", wanted), ("HSETNX", meta, "schema", NEWEST))
-            row = await wire.ask(meta, ("HMGET", meta, "schema", "shards"))
+            await wire.ask(
+                meta,
+                ("HSETNX", meta, "shards", wanted),
+                ("HSETNX", meta, "indexed", int(searchable)),
+                ("HSETNX", meta, "schema", NEWEST),
+            )
+            row = await wire.ask(meta, ("HMGET", meta, "schema", "shards", "indexed"))
     except CorruptRecord as error:
         raise ConfigError(f"{where} holds something else under {meta}: choose another prefix") from error
-    schema, stored = row
+    schema, stored, indexed = row
     if not (schema or "").isdigit() or not (stored or "").isdigit():
         raise ConfigError(f"{where} holds a hash {meta} that is not Recollect's: choose another prefix")
     if int(schema) > NEWEST:
         raise ConfigError(f"{where} was written by a newer Recollect (layout {schema}, this one knows {NEWEST})")
     if shards is not None and int(stored) != shards:
         raise ConfigError(f"{where} was made with shards={stored}: it cannot be opened with shards={shards}")
-    return int(stored)
+    if int(schema) < NEWEST:
+        await wire.ask(meta, ("HSET", meta, "schema", NEWEST))
+    return int(stored), indexed == "1"
 
 
 def server_version(info: str) -> tuple[int, ...]:

@@ -26,13 +26,15 @@ class Script:
         self.sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
         SOURCES[self.sha] = text
 
-    def __call__(self, keys: tuple[str, ...], *args: str | int) -> Command:
+    def __call__(self, keys: tuple[str, ...], *args: str | int | bytes) -> Command:
         """The command that runs it."""
         return ("EVALSHA", self.sha, len(keys), *keys, *args)
 
 
-COMMIT = Script("append", "time", "session", "feed", "commit")
-SWEEP = Script("time", "session", "feed", "sweep")
+COMMIT = Script("append", "time", "no_docs", "session", "feed", "commit")
+COMMIT_INDEXED = Script("time", "docs", "session", "feed", "commit")
+SWEEP = Script("time", "no_docs", "session", "feed", "sweep")
+SWEEP_INDEXED = Script("time", "docs", "session", "feed", "sweep")
 PREFERENCES = Script("preferences_head", "feed", "preferences")
 HEADERS = Script("headers")
 BOUNDS = Script("bounds")

@@ -6,9 +6,8 @@ from datetime import datetime
 
 from recollect.store.codec import dump_time
 from recollect.stores.redis.keys import Keys
-from recollect.stores.redis.paths import settled
-from recollect.stores.redis.scripts import SWEEP
-from recollect.stores.redis.wire import Unit, Wire
+from recollect.stores.redis.scripts import SWEEP, SWEEP_INDEXED
+from recollect.stores.redis.wire import Unit, Wire, settled
 
 AT = 28
 """Where the session's id begins in a member ``<instant> <id>`` of the list of what is due."""
@@ -22,6 +21,7 @@ async def sweep_sessions(wire: Wire, keys: Keys, scope: str, now: datetime) -> t
     """How many sessions and messages of a tenant were removed."""
     instant = dump_time(now)
     sessions = messages = 0
+    script = SWEEP_INDEXED if keys.indexed else SWEEP
     for base in keys.bases(scope):
         due = f"{base}due"
         while members := await wire.ask(due, ("ZRANGEBYLEX", due, "-", f"[{instant}~", "LIMIT", 0, SESSIONS)):
@@ -29,7 +29,7 @@ async def sweep_sessions(wire: Wire, keys: Keys, scope: str, now: datetime) -> t
             for member in members:
                 id = member[AT:]
                 own = keys.session(scope, id)[1]
-                units.append(Unit(own.header, (SWEEP(own, instant, base, id, member[: AT - 1], MESSAGES),)))
+                units.append(Unit(own.header, (script(own, instant, base, id, member[: AT - 1], MESSAGES),)))
             for gone, parts in settled(await wire.ask_all(units)):
                 sessions, messages = sessions + gone, messages + parts
     return sessions, messages

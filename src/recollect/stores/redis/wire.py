@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import hiredis
 from redis.exceptions import ResponseError
@@ -14,10 +14,18 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from recollect.errors import ConfigError, RecollectError
 from recollect.store import Driver
 from recollect.stores.redis.errors import BEFORE_ANYTHING, Lost, code_of, lost, refusal
+from recollect.stores.redis.listening import Listeners
 from recollect.stores.redis.nodes import Node
 from recollect.stores.redis.scripts import Command, with_source
 
 pack: Callable[[Command], bytes] = hiredis.pack_command  # type: ignore[assignment]
+
+
+PASSING = (*BEFORE_ANYTHING, "MOVED", "ASK", "UNBLOCKED")
+"""Replies to who waits that say no more than that it has to be asked again, and perhaps elsewhere."""
+
+PAUSE = 0.5
+"""Seconds until what could not be waited for is looked at."""
 
 
 class Unit(NamedTuple):
@@ -64,11 +72,16 @@ class Wire(ABC):
 
     Parameters
     ----------
-    driver: waits. where: the server's name for messages. retries: how often what failed is tried again.
+    driver: waits. listeners: wait at servers. where: the server's name for messages.
+    retries: how often what failed is tried again.
     """
 
-    def __init__(self, driver: Driver, *, where: str, retries: int) -> None:
+    one_slot: ClassVar[bool]
+    """Whether one command may have keys of several tags."""
+
+    def __init__(self, driver: Driver, listeners: Listeners, *, where: str, retries: int) -> None:
         self._driver = driver
+        self._listeners = listeners
         self._where = where
         self._retries = retries
 
@@ -79,6 +92,26 @@ class Wire(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Close connections of our own."""
+
+    @abstractmethod
+    async def _node_of(self, key: str) -> Node:
+        """The server that has a key; raises `Lost` where none is known."""
+
+    async def first(self, units: Sequence[Unit], seconds: float) -> None:
+        """Send units of one blocking command each, and wait until one of them is answered with something.
+
+        Returns after `seconds` if none is, and a while after a connection was lost or a slot has moved: whoever looks
+        then is told by that. Raises what a server refuses, in our words.
+        """
+        try:
+            calls = [(await self._node_of(unit.key), packed(unit)[0]) for unit in units]
+            found = await self._listeners.first(calls, seconds)
+        except Lost as error:
+            found = error
+        if isinstance(found, Lost) or (isinstance(found, Exception) and code_of(found) in PASSING):
+            await self._driver.sleep(min(seconds, PAUSE))
+        elif isinstance(found, Exception):
+            raise self._translated(found, units[0])
 
     @abstractmethod
     async def everywhere(self, command: Command) -> list[Any]:
@@ -177,8 +210,10 @@ def _may_repeat(unit: Unit, found: Exception, attempt: int) -> bool:
 class SingleWire(Wire):
     """One server."""
 
-    def __init__(self, driver: Driver, node: Node, *, where: str, retries: int) -> None:
-        super().__init__(driver, where=where, retries=retries)
+    one_slot = True
+
+    def __init__(self, driver: Driver, listeners: Listeners, node: Node, *, where: str, retries: int) -> None:
+        super().__init__(driver, listeners, where=where, retries=retries)
         self._node = node
 
     async def _send(self, units: Sequence[Unit]) -> list[Any]:
@@ -190,7 +225,11 @@ class SingleWire(Wire):
         except Lost as error:
             return [error]
 
+    async def _node_of(self, key: str) -> Node:
+        return self._node
+
     async def close(self) -> None:
+        await self._listeners.close()
         await self._node.close()
 
     async def everywhere(self, command: Command) -> list[Any]:
@@ -212,3 +251,11 @@ async def exchange(node: Node, units: Sequence[Unit]) -> list[Any]:
         answers.append(answer(unit, replies[at : at + count]))
         at += count
     return answers
+
+
+def settled(answers: Sequence[Any]) -> list[Any]:
+    """The answers; raises the first that is an error."""
+    for found in answers:
+        if isinstance(found, Exception):
+            raise found
+    return list(answers)

@@ -8,13 +8,15 @@ from typing import Any
 
 from recollect.errors import Conflict, InvalidInput, LimitExceeded
 from recollect.model import Preferences, Session, Summary
-from recollect.store import Append, Appended, Delete, Op, Partition, Put, Result
+from recollect.store import Append, Appended, Attach, Delete, Op, Partition, Put, Result
 from recollect.store.codec import dump_object, dump_time
 from recollect.store.codec import load_time as _time
 from recollect.store.guards import changed_meanwhile
+from recollect.stores.redis.documents import indexed_terms
 from recollect.stores.redis.keys import Keys
 from recollect.stores.redis.records import Fields, message_fields, message_of
-from recollect.stores.redis.scripts import COMMIT, PREFERENCES
+from recollect.stores.redis.scripts import COMMIT, COMMIT_INDEXED, PREFERENCES
+from recollect.stores.redis.vectors import vector_member
 from recollect.stores.redis.wire import Unit
 
 MAX_ARGUMENTS = 1_000_000
@@ -24,30 +26,40 @@ MAX_ARGUMENTS = 1_000_000
 def unit_of(keys: Keys, partition: Partition, ops: Sequence[Op], now: datetime) -> Unit:
     """The call that commits.
 
-    An append may be sent again when nobody knows whether it was done: it writes nothing twice. A put would change the
-    version twice, and a second delete find nothing to count.
+    An append or attach may be sent again when nobody knows whether it was done: it writes nothing twice. A put would
+    change the version twice, and a second delete find nothing to count.
     """
     instant = dump_time(now)
-    again = all(isinstance(op, Append) for op in ops)
+    again = True
     args: Fields
     if partition.kind == "user":
         user = keys.user(partition.scope, partition.id)
         args = [instant, partition.id, len(ops)]
         for op in ops:
             args += _preferences_op(op)
-        return Unit(user.document, (PREFERENCES(user, *args),), again)
+        return Unit(user.document, (PREFERENCES(user, *args),), again=not ops)
     base, session = keys.session(partition.scope, partition.id)
     args = [instant, base, partition.id, len(ops)]
     for op in ops:
+        start = len(args)
         if isinstance(op, Append):
             _append(args, op, now, instant)
+            if keys.indexed:
+                terms = [indexed_terms(terms) for terms in op.terms]
+                args += terms
+                args[start + 1] = len(args) - start
+        elif isinstance(op, Attach):
+            args += _attach(op)
         elif isinstance(op, Put):
+            again = False
             args += _put(op)
         else:
+            again = False
             args += ("delete", 4, op.table or "", "" if op.seq is None else op.seq)
     if len(args) > MAX_ARGUMENTS:
         raise LimitExceeded(f"a commit of {len(args):,} values is over what Redis takes in one call: append in pieces")
-    return Unit(session.header, (COMMIT(session, *args),), again)
+    script = COMMIT_INDEXED if keys.indexed else COMMIT
+    return Unit(session.header, (script(session, *args),), again)
 
 
 def _append(args: Fields, op: Append, now: datetime, instant: str) -> None:
@@ -64,6 +76,13 @@ def _append(args: Fields, op: Append, now: datetime, instant: str) -> None:
         args += fields
     args[place + 1] = len(args) - place
     args[place + 5] = begun
+
+
+def _attach(op: Attach) -> Fields:
+    fields: Fields = ["attach", 2 + 3 * len(op.vectors)]
+    for vector in op.vectors:
+        fields += (vector.seq, vector.id, vector_member(vector))
+    return fields
 
 
 def _put(op: Put) -> Fields:
@@ -112,7 +131,7 @@ def results_of(partition: Partition, ops: Sequence[Op], found: Sequence[Any]) ->
     for op, given in zip(ops, found, strict=True):
         if isinstance(op, Append):
             results.append(_appended(partition, op, given))
-        elif isinstance(op, Delete):
+        elif isinstance(op, Delete | Attach):
             results.append(int(given))
         elif isinstance(op.row, Session):
             version, count, last, created, updated = given

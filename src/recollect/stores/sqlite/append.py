@@ -14,7 +14,7 @@ from recollect.model import Message
 from recollect.store import Append, Appended
 from recollect.store.codec import dump_time
 from recollect.stores._sql import MESSAGE_COLUMNS, message_of, message_values
-from recollect.stores.sqlite import index
+from recollect.stores.sqlite import index, pages
 from recollect.stores.sqlite.by_user import MAX_SEQ
 
 if TYPE_CHECKING:
@@ -186,6 +186,7 @@ def _head(work: Work, op: Append) -> Head:
 def adopt(work: Work, number: int, owner: str | None) -> None:
     """Change the owner of a session, and of all its messages."""
     work.unbounded()
+    pages.rewrite(work.connection)
     work.execute(_ADOPT, (owner, number))
     work.execute(_ADOPT_MESSAGES, (owner, number << 32, number << 32 | MAX_SEQ))
 
@@ -220,7 +221,7 @@ def numbered(
     seq = head.last + 1
     if seq > MAX_SEQ:
         raise LimitExceeded(f"a session holds at most {MAX_SEQ:,} messages")
-    stored = message.replace(seq=seq, session_id=session, user_id=head.owner)
+    stored = replace(message, seq=seq, session_id=session, user_id=head.owner)
     values = message_values(stored)
     created: str = values[_CREATED]
     head.last = seq

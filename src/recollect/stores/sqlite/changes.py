@@ -17,7 +17,7 @@ from recollect.stores._sql import (
     SUMMARY_COLUMNS,
     summary_of,
 )
-from recollect.stores.sqlite import bulk, index, vectors
+from recollect.stores.sqlite import bulk, index, pages, vectors
 from recollect.stores.sqlite.append import Next, adopt, append, append_next
 from recollect.stores.sqlite.by_user import MAX_SEQ
 from recollect.stores.sqlite.reads import NotShort, get_preferences, get_session, live_count
@@ -291,6 +291,7 @@ def remove_messages(connection: sqlite3.Connection, where: str, values: tuple[An
     """
     index.forget(connection, where, values)
     connection.execute(f"DELETE FROM recollect_vectors WHERE {where}", values)
+    pages.rewrite(connection)
     return connection.execute(f"DELETE FROM recollect_messages WHERE {where}", values).rowcount
 
 

@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Literal
 
 from recollect.errors import InvalidInput, NotFound, RecollectError, Unsupported
 from recollect.model import Change, Message, Swept
-from recollect.store import Capabilities, Commit, Driver, Filter, Found, Op, Partition, Result, Store
+from recollect.store import Capabilities, Commit, Driver, Filter, Found, LogText, Op, Partition, Result, Store
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key, Row, check_ops
 from recollect.stores._sql import CHANGE_COLUMNS, change_of
-from recollect.stores.sqlite import index, reads
+from recollect.stores.sqlite import encoded, index, pages, reads
 from recollect.stores.sqlite.changes import Changes, remove_messages, remove_session
 from recollect.stores.sqlite.connections import Connections
 from recollect.stores.sqlite.schema import script
@@ -23,6 +23,8 @@ SWEEP_ROWS = 2000
 REINDEX_ROWS = 500
 """A sweep and a reindexing work in small transactions, so that appends come in between."""
 
+NOT_PLAIN = 4096
+"""Sessions remembered as ones whose pages SQLite does not encode, so that it is not tried again."""
 
 _FEED_BOUNDS = """
 SELECT coalesce((SELECT max(id) FROM recollect_changes), 0),
@@ -86,7 +88,14 @@ class SQLiteStore(Store):
         self._in_place = not driver.blocking and self._connections.path is not None
         self._writer = Writer(self._connections, Changes(driver))
         self._write = driver.batched(self._writer.begin)
-        await driver.run(self._connections.open)
+        self._not_plain: set[Key] = set()
+        self._pages = pages.Pages()
+        await driver.run(self._open)
+
+    def _open(self) -> None:
+        self._connections.open()
+        with self._connections.reading() as connection:
+            self._encodes = encoded.is_exact(connection)
 
     async def create_tables(self, driver: Driver) -> list[str]:
         missing = await self.check_tables(driver)
@@ -171,6 +180,39 @@ class SQLiteStore(Store):
         with self._connections.reading() as connection:
             return reads.query(connection, path, hash, after, before, since, until, limit, reverse, self._now(), decode)
 
+    async def query_json(
+        self, hash: Key, *, after: Key | None = None, before: Key | None = None, limit: int, reverse: bool = False
+    ) -> LogText | None:
+        if not self._encodes or limit < encoded.LEAST or hash in self._not_plain:
+            return None
+        if self._in_place:
+            try:
+                return self._query_json(hash, after, before, limit, reverse, True)
+            except reads.NotShort:
+                pass
+        return await self.driver.run(self._query_json, hash, after, before, limit, reverse, False)
+
+    def _query_json(
+        self, hash: Key, after: Key | None, before: Key | None, limit: int, reverse: bool, short: bool
+    ) -> LogText | None:
+        now = self._now()
+        page = (hash, after, before, limit, reverse)
+        with self._connections.reading() as connection:
+            state = pages.state(connection, hash, now)
+            if state is None or (after and after[0] >= state.last_seq):
+                return None
+            kept = self._pages.get(page, state)
+            if kept is not None:
+                return kept
+            found = encoded.log_text(connection, hash, after, before, limit, reverse, now, short)
+        if found is not None:
+            self._pages.put(page, state, found.more and not reverse, found)
+            return found
+        if len(self._not_plain) >= NOT_PLAIN:
+            self._not_plain.clear()
+        self._not_plain.add(hash)
+        return None
+
     async def search(
         self,
         scope: str,
@@ -224,7 +266,11 @@ class SQLiteStore(Store):
         await self.driver.run(self._mark_index, version)
 
     def _mark_index(self, version: int) -> None:
-        self._transaction(lambda: (index.set_version(self._connections.writer, version), (0, 0))[1])
+        def mark() -> tuple[int, int]:
+            index.set_version(self._connections.writer, version)
+            return 0, 0
+
+        self._transaction(mark)
 
     async def reindex(self, version: int, terms: Callable[[Message], str], progress: Callable[[int], object]) -> int:
         place = done = 0

@@ -9,6 +9,7 @@ from recollect.testing.suites.histories import Histories
 from recollect.testing.suites.isolation import Isolation
 from recollect.testing.suites.lifecycle import Lifecycle
 from recollect.testing.suites.ordering import Ordering
+from recollect.testing.suites.push import Push
 from recollect.testing.suites.records import Records
 from recollect.testing.suites.retries import Retries
 from recollect.testing.suites.search import Search
@@ -26,6 +27,7 @@ SUITES = (
     Search,
     Vectors,
     Feed,
+    Push,
     Isolation,
     Lifecycle,
     CapabilitiesDeclared,
@@ -45,6 +47,7 @@ class StoreSuites(
     Search,
     Vectors,
     Feed,
+    Push,
     Isolation,
     Lifecycle,
     CapabilitiesDeclared,

@@ -74,6 +74,21 @@ class Windows(Suite):
         assert await kit.contents("s", before=(5,), limit=2, reverse=True) == ["d", "c"]
         assert await kit.contents("s", after=(2,), limit=2, reverse=True) == ["f", "e"]
 
+    async def test_encoded_pages(self, kit: Kit) -> None:
+        """`query_json` gives None, or what `query` gives, encoded: the same messages, place and end."""
+        await kit.append("s", *(kit.message(f"{n}", id=f"i{n}") for n in range(30)), user="u")
+        for bounds in ({}, {"after": (4,)}, {"before": (25,)}, {"after": (9,), "before": (22,)}, {"after": (30,)}):
+            for limit in (1, 8, 12, 29, 30, 31):
+                for reverse in (False, True):
+                    asked: dict[str, Any] = {"limit": limit, "reverse": reverse, **bounds}
+                    found = await kit.store.query_json((SCOPE, "s"), **asked)
+                    if found is not None:
+                        asked["limit"] += 1
+                        rows = await kit.log("s", **asked)
+                        shown = rows[:limit]
+                        assert found.text == b",".join(row.to_json() for row in shown), asked
+                        assert (found.last, found.more, found.user_id) == (shown[-1].seq, len(rows) > limit, "u")
+
     async def test_since_and_until(self, kit: Kit) -> None:
         """Of messages, `since` takes in its own instant and `until` does not."""
         now = kit.clock()

@@ -92,6 +92,7 @@ local function append(at)
       if created < h.earliest then h.earliest = created end
       local active = created < now and created or now
       if active > h.updated then h.updated = active end
+      if docs then docs.note(seq, role, created, gone, h.user, ARGV[at + ARGV[at + 1] - rows + n - 1]) end
       out[n + 1] = seq
     end
     row = row + size
@@ -144,7 +145,8 @@ local function delete(at)
     wipe()
   elseif name == 'messages' then
     removed = live_count()
-    call('DEL', MESSAGES, IDS, EXPIRING, SYSTEM)
+    if docs then docs.drop_all() end
+    call('DEL', MESSAGES, IDS, EXPIRING, SYSTEM, VECTORS)
     h.count, h.earliest, h.latest, h.ordered = 0, '9', '', '1'
     expiring_touched = true
   end
@@ -152,9 +154,44 @@ local function delete(at)
   return removed
 end
 
+-- What visits each of an operation's messages that is there, under its number and with its id; how many are.
+local function each_message(at, visit)
+  local count = 0
+  if not h then return 0 end
+  local expiring = call('EXISTS', EXPIRING) == 1
+  for n = at + 2, at + ARGV[at + 1] - 1, 3 do
+    local seq = ARGV[n]
+    if call('HGET', IDS, ARGV[n + 1]) == seq then
+      local entry = (expiring or docs) and message(seq)
+      if not entry or is_live(entry) then
+        visit(seq, ARGV[n + 2], entry)
+        count = count + 1
+      end
+    end
+  end
+  return count
+end
+
+local function described(entry)
+  return field(entry, 'role'), field(entry, 'created_at'), field(entry, 'expires_at'), h.user
+end
+
+local function attach(at)
+  return each_message(at, function(seq, member, entry)
+    if docs then docs.attach(seq, member, described(entry)) end
+    call('ZREMRANGEBYSCORE', VECTORS, seq, seq)
+    call('ZADD', VECTORS, seq, member)
+  end)
+end
+
+local function terms(at)
+  return each_message(at, function(seq, words, entry) docs.renew(seq, words, described(entry)) end)
+end
+
 local refused = conflict()
 if refused then return refused end
-local apply = {append = append, header = put_header, summary = put_summary, delete = delete}
+local apply = {append = append, header = put_header, summary = put_summary, delete = delete, attach = attach,
+  terms = terms}
 local results, at = {}, 5
 for n = 1, count do
   if h and is_past(h.expires) then

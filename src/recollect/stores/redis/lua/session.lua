@@ -4,7 +4,7 @@
 -- ARGV: now, the tag's part of the key (for keys of users), the session's id, then what the script itself takes.
 
 local call = redis.call
-local HEADER, MESSAGES, IDS, EXPIRING, SYSTEM, SUMMARY, SESSIONS, DUE, CHANGES, STATE = unpack(KEYS)
+local HEADER, MESSAGES, IDS, EXPIRING, SYSTEM, SUMMARY, SESSIONS, DUE, CHANGES, STATE, VECTORS = unpack(KEYS)
 local now, base, id = ARGV[1], ARGV[2], ARGV[3]
 
 -- Redis removes the bulk of an expired session by itself so long after its time, for those who never sweep. The margin
@@ -25,6 +25,7 @@ local h
 if old then
   h = {}
   for name, value in pairs(old) do h[name] = value end
+  if docs and h.count > 0 then docs.had(h.user) end
 end
 local changed, dropped = {}, {}
 local expiring_touched = false
@@ -43,7 +44,8 @@ local function begin(at)
 end
 
 local function wipe()
-  call('DEL', HEADER, MESSAGES, IDS, EXPIRING, SYSTEM, SUMMARY)
+  if docs then docs.drop_all() end
+  call('DEL', HEADER, MESSAGES, IDS, EXPIRING, SYSTEM, SUMMARY, VECTORS)
   h, changed, dropped = nil, {}, {}
   expiring_touched = true
 end
@@ -74,6 +76,8 @@ local function remove_message(seq, entry)
   if field(entry, 'role') == 'system' then call('ZREM', SYSTEM, seq) end
   call('HDEL', IDS, field(entry, 'id'))
   call('XDEL', MESSAGES, seq .. '-0')
+  if docs then docs.drop(seq) end
+  call('ZREMRANGEBYSCORE', VECTORS, seq, seq)
   h.count = h.count - 1
 end
 
@@ -128,16 +132,23 @@ local function save()
     if not at then dropped[1] = 'due_at' end
   end
   if not h then return end
+  if docs then docs.give(h.user) end
   if #dropped > 0 then call('HDEL', HEADER, unpack(dropped)) end
   if h.user and (#changed > 0 or not old or old.user ~= h.user) then set('user_id', h.user) end
   if h.expires then set('expires_at', h.expires) end
   if at then set('due_at', at) end
   call('HSET', HEADER, 'message_count', h.count, 'last_seq', h.last, 'updated_at', h.updated, 'first_message_at',
     h.earliest, 'last_message_at', h.latest, 'time_ordered', h.ordered, unpack(changed))
-  if h.expires then
+  -- What is indexed goes with the session, by a sweep: it could not be found by what is left when Redis takes the rest.
+  if docs and h.expires then
+    for n = 2, 6 do call('PERSIST', KEYS[n]) end
+    call('PERSIST', VECTORS)
+  elseif h.expires then
     local left = string.format('%d', math.max(0, milliseconds_between(now, h.expires)) + MARGIN)
     for n = 2, 6 do call('PEXPIRE', KEYS[n], left) end
+    call('PEXPIRE', VECTORS, left)
   elseif old and old.expires then
     for n = 2, 6 do call('PERSIST', KEYS[n]) end
+    call('PERSIST', VECTORS)
   end
 end
