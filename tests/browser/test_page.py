@@ -232,7 +232,7 @@ def test_sources_that_are_no_messages(page: Page, user: str) -> None:
     text = "# Refunds\n\nA refund takes ten days at the desk."
     page.request.post(f"{api}documents", data={"id": f"guide-{user}", "title": "The guide", "text": text})
     page.request.post(
-        f"{api}users/{quote(user, safe='')}/memories", data={"content": "Refunds are paid to the desk's card."}
+        f"{api}users/{quote(user, safe='')}/memories", data={"content": "Her refund of May took twelve days."}
     )
     say(page, "How many days does a refund take?")
     for _ in range(2):
