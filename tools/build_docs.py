@@ -30,19 +30,25 @@ import recollect  # noqa: E402
 from recollect import errors  # noqa: E402
 
 RECORDS = (
-    "Message", "Part", "Session", "Summary", "Preferences", "Hit", "Page", "Context", "Section", "Dropped", "Stats",
-    "Spread", "Receipt", "Swept", "Change", "Appended", "ImportReport", "LineError", "Capabilities",
+    "Message", "Part", "Session", "Summary", "Preferences", "Memory", "Document", "Hit", "Page", "Context", "Section",
+    "Dropped", "Stats", "Spread", "Receipt", "Swept", "Change", "Appended", "ImportReport", "LineError", "Reindexed",
+    "Buffered", "Refused", "Delivered", "Passage", "SummaryTask", "Summarized", "Capabilities",
 )  # fmt: skip
-FUNCTIONS = ("connect", "estimate_tokens", "tiktoken_counter", "merge_patch")
-CLIENTS = ("Recollect", "SessionHandle", "UserHandle", "UserPreferences")
-TWINS = ("AsyncRecollect", "AsyncSessionHandle", "AsyncUserHandle", "AsyncUserPreferences")
+FUNCTIONS = (
+    "connect", "estimate_tokens", "tiktoken_counter", "merge_patch", "highlights", "embedder_from_settings",
+)  # fmt: skip
+CLIENTS = ("Recollect", "SessionHandle", "UserHandle", "NamespaceHandle", "UserPreferences")
+TWINS = (
+    "AsyncRecollect", "AsyncSessionHandle", "AsyncUserHandle", "AsyncNamespaceHandle", "AsyncUserPreferences",
+)  # fmt: skip
+PROTOCOLS = ("Embedder", "OpenAIEmbedder", "LocalEmbedder", "Summarizer", "ExtractiveSummarizer")
 OTHERS = ("TokenCounter", "Store", "UNSET", "Unset", "__version__")
 
 
 def python() -> str:
     """The names of `recollect`."""
     raised = {name for name in recollect.__all__ if name in vars(errors)}
-    described = {*RECORDS, *FUNCTIONS, *CLIENTS, *TWINS, *OTHERS, *raised}
+    described = {*RECORDS, *FUNCTIONS, *CLIENTS, *TWINS, *PROTOCOLS, *OTHERS, *raised}
     forgotten = set(recollect.__all__) ^ described
     if forgotten:
         raise SystemExit(f"tools/build_docs.py: put these into a list of it: {', '.join(sorted(forgotten))}")
@@ -58,6 +64,8 @@ def python() -> str:
         *(f"{handle(cls)}\n\n{methods(cls)}" for cls in handles),
         "## Async\n\nThe same classes with the same methods, which are awaited; `export_lines` is iterated with `async for`."
         f" See [From async code](../how-to/async.md).\n\n{pairs}",
+        "## Embedders and summarizers\n\nWhat can be plugged in; none is needed.",
+        *(_plugged(getattr(recollect, name)) for name in PROTOCOLS),
         "## Records\n\nFrozen; `replace(...)` makes a changed copy, `to_dict()` JSON-able data.",
         *(record(getattr(recollect, name)) for name in RECORDS),
         "## Functions and constants",
@@ -69,6 +77,11 @@ def python() -> str:
         " [how to use it](../how-to/conversation-service.md).",
         methods(ConversationMemoryService),
     )
+
+
+def _plugged(cls: type) -> str:
+    made = inspect.isfunction(cls.__init__) and not getattr(cls, "_is_protocol", False)  # type: ignore[misc]
+    return f"{heading(cls) if made else handle(cls)}\n\n{methods(cls)}"
 
 
 def _function(function: Callable[..., Any]) -> str:

@@ -226,6 +226,29 @@ def test_source_leads_to_where_it_was_said(page: Page, user: str) -> None:
     assert page.url.startswith(told)
 
 
+def test_sources_that_are_no_messages(page: Page, user: str) -> None:
+    """A passage of a document and a memory are shown with where they come from, after a reload too, and when gone."""
+    api = page.url.partition("#")[0].partition("?")[0] + "api/v1/"
+    text = "# Refunds\n\nA refund takes ten days at the desk."
+    page.request.post(f"{api}documents", data={"id": f"guide-{user}", "title": "The guide", "text": text})
+    page.request.post(
+        f"{api}users/{quote(user, safe='')}/memories", data={"content": "Her refund of May took twelve days."}
+    )
+    say(page, "How many days does a refund take?")
+    for _ in range(2):
+        sources = page.get_by_test_id("sources").last
+        sources.locator("summary").click()
+        expect(sources).to_contain_text("A refund takes ten days")
+        expect(sources).to_contain_text("The guide")
+        expect(sources).to_contain_text("a memory")
+        page.reload()
+    page.request.delete(f"{api}documents/guide-{user}")
+    page.reload()
+    sources = page.get_by_test_id("sources").last
+    sources.locator("summary").click()
+    expect(sources).to_contain_text("no longer stored")
+
+
 def test_text_that_could_not_be_sent_is_kept(page: Page, user: str) -> None:
     away = True
 

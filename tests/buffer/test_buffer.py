@@ -50,7 +50,7 @@ def test_everything_of_a_message_comes_through(memory: Recollect, store: AwaySto
     store.away = False
     (found,) = memory.session("b").tail()
     assert found.replace(session_id="a") == there
-    assert [hit.message.session_id for hit in memory.search("안녕") if hit.message] == ["a", "b"]
+    assert [hit.to_dict()["message"]["session_id"] for hit in memory.search("안녕")] == ["a", "b"]
 
 
 def test_without_a_buffer_it_is_the_callers(make: Make, store: AwayStore, path: Path) -> None:
@@ -102,7 +102,7 @@ def test_every_read_delivers_first(memory: Recollect, store: AwayStore, read: st
     memory.session("s", user="u").append(say("dog"))
     store.away = False
     found: dict[str, Callable[[], object]] = {
-        "search": lambda: memory.search("dog")[0].item.text,
+        "search": lambda: memory.search("dog")[0].to_dict()["message"]["content"],
         "user": lambda: memory.user("u").messages()[0].text,
         "sessions": lambda: memory.session(memory.sessions()[0].id).tail()[0].text,
         "context": lambda: memory.session("s").context().messages[-1]["content"],

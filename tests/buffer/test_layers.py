@@ -24,7 +24,7 @@ def test_it_hands_every_call_down() -> None:
 def test_two_of_them() -> None:
     with Recollect(Layer(Layer(MemoryStore()))) as memory:
         memory.session("s", user="u").append({"role": "user", "content": "dog"})
-        assert memory.search("dog")[0].item.seq == 1
+        assert len(memory.search("dog")) == 1
         assert len(memory.changes()) == 1
         assert memory.store.url == "memory://"
         assert memory.store.kind == "memory"

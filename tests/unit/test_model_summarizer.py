@@ -111,10 +111,14 @@ def test_the_prompt() -> None:
     assert isinstance(ModelSummarizer(Says(GOOD)), Summarizer)
 
 
-def test_over_an_endpoint_by_either_client(model_server: ModelServer) -> None:
-    """The sync client needs no event loop of the caller's, and works inside of one; twice, so that connections are new."""
+@pytest.mark.parametrize("of", ["endpoint", "model"])
+def test_over_an_endpoint_by_either_client(model_server: ModelServer, of: str) -> None:
+    """The sync client needs no event loop of the caller's, and works inside of one; twice, with connections that are new."""
     model_server.pieces = ["Ann", " counted."]
-    summarizer = openai_summarizer("test-1", base_url=model_server.url)
+    if of == "model":
+        summarizer = ModelSummarizer(OpenAIChatModel("test-1", base_url=model_server.url))
+    else:
+        summarizer = openai_summarizer("test-1", base_url=model_server.url)
 
     def blocking() -> None:
         with Recollect("memory://", summarizer=summarizer) as memory:

@@ -111,6 +111,14 @@ def test_vectors() -> None:
     assert len(made.vectors) == 2
 
 
+def test_one_vector_alone() -> None:
+    """The only document there is can be near, too."""
+    made = index("about a vehicle", linked=False)
+    made.attach("s", [1], np.array([[1.0, 0.2]]))
+    assert seqs(made.search("car", limit=3, vector=np.array([1.0, 0.0]))) == [1]
+    assert seqs(made.search("car", limit=3, vector=np.array([-1.0, 0.0]))) == []
+
+
 @pytest.mark.parametrize(
     "matrix",
     [np.ones((1, 5)), np.ones((2, 4)), np.ones(4), np.array([[1.0, math.nan, 0.0, 0.0]]), np.full((1, 4), math.inf)],

@@ -85,8 +85,6 @@ def measured(memory: Recollect, corpus: Corpus) -> Iterator[tuple[str, tuple[flo
     tenant.user(user).forget()
     try:
         tenant.import_lines(corpus.messages)
-        if memory.embeds:
-            tenant.reindex()
         for question in corpus.questions:
             hits = tenant.user(user).recall(question.text, limit=DEPTHS[-1])
             found = [hit.item.id for hit in hits]

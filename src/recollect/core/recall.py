@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec import Struct, structs
@@ -94,17 +95,48 @@ async def recall(
     if not question.text.strip():
         return []
     elsewhere = structs.replace(question, session_id=None)
-    answers = [await _answer(base, ("namespace", *path), path=path, question=elsewhere) for path in namespaces]
+    places = [
+        await _look(base, ("namespace", *path), path=path, question=elsewhere) for path in dict.fromkeys(namespaces)
+    ]
     if not conversations:
         pass
     elif user is not None:
-        answers.append(await _answer(base, ("user", user), user=user, question=question))
+        places.append(await _look(base, ("user", user), user=user, question=question))
     elif question.session_id is not None:
-        answers.append(await _answer(base, ("session", question.session_id), question=question))
+        places.append(await _look(base, ("session", question.session_id), question=question))
     else:
-        answers.append(await _answer(base, ("all",), question=question))
+        places.append(await _look(base, ("all",), question=question))
+    counted = await _counted_together(base, places, question.text)
+    answers = [
+        place if isinstance(place, list) else await _ranked(base, *place, statistics=counted) for place in places
+    ]
     found = answers[0] if len(answers) == 1 else sorted((hit for some in answers for hit in some), key=_score)
     return found[offset : offset + limit]
+
+
+class _Held(NamedTuple):
+    """A partition that is ready to be asked."""
+
+    view: View
+    question: Question
+    asked: Asked
+
+
+async def _counted_together(base: Base, places: Sequence[_Held | list[Hit]], text: str) -> Any:
+    """The counts of the question's words in all places together, so that scores of one can be compared with another's;
+    None where there is but one."""
+    held = [place for place in places if isinstance(place, _Held)]
+    if len(held) < 2:
+        return None
+    counts = [await base.driver.run(place.view.ask, partial(_counts, text)) for place in held]
+    having: Counter[str] = Counter()
+    for one in counts:
+        having.update(one.having)
+    return _statistics(sum(one.total for one in counts), having)
+
+
+def _counts(text: str, index: PartitionIndex) -> Any:
+    return index.counts(text)
 
 
 def _score(hit: Hit) -> float:
@@ -141,15 +173,15 @@ def _checked(
     )
 
 
-async def _answer(
+async def _look(
     base: Base,
     key: tuple[str, ...],
     *,
     question: Question,
     user: str | None = None,
     path: tuple[str, ...] | None = None,
-) -> list[Hit]:
-    """The hits in one partition, the `offset` left in."""
+) -> _Held | list[Hit]:
+    """One partition as it is now; or, where there is too much to hold, its hits, the `offset` left in."""
     if path is not None:
         source = logs_of_namespace(base, path)
     elif user is not None:
@@ -168,7 +200,7 @@ async def _answer(
         return found
     asked = await _embedded(base, view, question)
     base.views.trim()
-    return await _ranked(base, view, question, asked)
+    return _Held(view, question, asked)
 
 
 async def _embedded(base: Base, view: View, question: Question) -> Asked:

@@ -17,8 +17,8 @@ from msgspec import Raw, msgpack
 
 from recollect.core.lines import BATCH_BYTES, BATCH_LINES
 
-HELD_ROWS = 50_000
-HELD_BYTES = 20 * 1024 * 1024
+HELD_ROWS = 30_000
+HELD_BYTES = 14 * 1024 * 1024
 """At most so much is held back."""
 
 ENOUGH = 64

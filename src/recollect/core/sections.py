@@ -225,7 +225,7 @@ class Filling:
         recalled = sorted(self._known.hits.values(), key=lambda hit: -hit.score)
         if text:
             messages.append({"role": "system", "content": text})
-            self._note("recalled", 0, len(recalled), "share words with the question")
+            self._note("recalled", 0, len(recalled), "answer the question best")
             for name, cost in self._known.costs(self._caps).items():
                 if name in self._sections:
                     self._sections[name] = structs.replace(self._sections[name], tokens=cost)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any, cast
 
+from recollect.llm.openai import OpenAIChatModel
 from recollect.llm.protocol import ChatModel, ModelError
 
 
@@ -15,25 +17,29 @@ class Asking:
 
     Parameters
     ----------
-    model: a chat model, which stays its owner's, or a function that makes one, which is then made for each use and closed.
+    model: a chat model, or a function that makes one. An `OpenAIChatModel` and what a function makes get connections of
+        their own for each use, closed behind it, so that they serve both clients and any number of event loops. Another
+        model is used as it is, and stays its owner's.
     timeout: seconds for a use. wanted: what it is asked for, for the message of the error.
     """
 
     def __init__(self, model: ChatModel | Callable[[], ChatModel], timeout: float, wanted: str) -> None:
-        if isinstance(model, ChatModel):
-            self._shared: ChatModel | None = model
-            self._make: Callable[[], ChatModel] | None = None
-            self.name = model.name
+        self._own = isinstance(model, OpenAIChatModel) or not isinstance(model, ChatModel)
+        self._make: Callable[[], ChatModel]
+        if isinstance(model, OpenAIChatModel):
+            self.name, self._make = model.name, model.twin
+        elif isinstance(model, ChatModel):
+            self.name, self._make = model.name, partial(_itself, model)
         else:
-            self._shared, self._make = None, model
-            self.name = model().name
+            self.name, self._make = model().name, model
         self._timeout = timeout
         self._wanted = wanted
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[ChatModel]:
         """The model, for the time that it has; raises `ModelError` when that is over."""
-        model = self._shared or cast("Callable[[], ChatModel]", self._make)()
+        # Made in a thread: reading the certificates takes some milliseconds, which a server's loop has better use for.
+        model = await asyncio.to_thread(self._make) if self._own else self._make()
         try:
             async with asyncio.timeout(self._timeout):
                 yield model
@@ -42,7 +48,7 @@ class Asking:
                 f"the model {self.name!r} took over {self._timeout:g} seconds for {self._wanted}"
             ) from error
         finally:
-            if self._shared is None:
+            if self._own:
                 await model.close()
 
     async def answer(self, model: ChatModel, messages: list[dict[str, Any]], most: int) -> str:
@@ -59,3 +65,7 @@ class Asking:
         except Exception as error:
             raise ModelError(f"the model {self.name!r} failed: {error!r}") from error
         return text
+
+
+def _itself(model: ChatModel) -> ChatModel:
+    return model

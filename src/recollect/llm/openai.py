@@ -62,6 +62,7 @@ class OpenAIChatModel:
             )
         if self._url is not None and urlsplit(self._url).scheme not in ("http", "https"):
             raise ConfigError(f"the model's base URL starts with http:// or https://, not {self._url!r}")
+        self._key = key
         self._timeout = timeout
         self._max_retries = max_retries
         self._ask_usage = True
@@ -80,6 +81,12 @@ class OpenAIChatModel:
             return None
         parts = urlsplit(self._url)
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+    def twin(self) -> OpenAIChatModel:
+        """The same model with connections of its own, for another event loop: those of one cannot be used in another."""
+        return OpenAIChatModel(
+            self._model, base_url=self._url, api_key=self._key, timeout=self._timeout, max_retries=self._max_retries
+        )
 
     async def close(self) -> None:
         """Close the connections."""

@@ -36,8 +36,9 @@ class ModelSummarizer:
 
     Parameters
     ----------
-    model: a chat model, which stays its owner's, or a function that makes one, which is then made for each call and closed.
-        A model keeps its connections in the event loop that it is used in: for the sync client, give a function.
+    model: a chat model, or a function that makes one. An `OpenAIChatModel` and what a function makes get connections of
+        their own for each summary, closed behind it, so that they serve both clients and any number of event loops. Another
+        model is used as it is, and stays its owner's.
     max_input_tokens: of messages in one request; leave room for the prompt and for the answer in the model's window.
     timeout: seconds that a summary may take, all attempts together.
 

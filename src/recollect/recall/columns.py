@@ -61,6 +61,21 @@ class Document(NamedTuple):
     """Since when it must not be found."""
 
 
+class _Vocabulary(dict[str, int]):
+    """From a term to its number; a new one, when its number is asked for, gets the next and an empty posting."""
+
+    __slots__ = ("_postings",)
+
+    def __init__(self, postings: list[array[int]]) -> None:
+        super().__init__()
+        self._postings = postings
+
+    def __missing__(self, term: str) -> int:
+        number = self[term] = len(self._postings)
+        self._postings.append(array("I"))
+        return number
+
+
 class _Log:
     """The documents of one log: their slots by seq, and what the next one is linked to."""
 
@@ -82,8 +97,8 @@ class Columns:
 
     def _clear(self) -> None:
         self.live = 0
-        self.terms: dict[str, int] = {}
         self.postings: list[array[int]] = []
+        self.terms = _Vocabulary(self.postings)
         self.logs: dict[str, int] = {}
         self.log_names: list[str] = []
         self._logs: list[_Log] = []
@@ -181,17 +196,14 @@ class Columns:
         self, number: int, state: _Log, document: Document, terms: Sequence[str], language: str, flags: int
     ) -> None:
         slot = len(self.log)
-        vocabulary, postings = self.terms, self.postings
+        postings = self.postings
+        keys = list(map(self.terms.__getitem__, terms))
         counts: dict[int, int] = {}
-        for term in terms:
-            key = vocabulary.get(term)
-            if key is None:
-                key = vocabulary[term] = len(postings)
-                postings.append(array("I"))
+        for key in keys:
             counts[key] = counts.get(key, 0) + 1
-            self.tokens.append(key)
         for key, count in counts.items():
             postings[key].append(slot << 8 | (count if count < MAX_COUNT else MAX_COUNT))
+        self.tokens.extend(keys)
         self.start.append(len(self.tokens))
         self.length.append(len(terms))
         self.log.append(number)

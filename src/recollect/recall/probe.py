@@ -12,8 +12,8 @@ from typing import Any
 
 from recollect.recall.embedders import Embedder
 
-NEEDED = 3
-"""Of five. A model that does not know a language goes by what looks alike, and gets none right: all-MiniLM-L6-v2 has four
+NEEDED = 4
+"""Of five. A model that does not know a language goes by what looks alike, and gets none right: all-MiniLM-L6-v2 has five
 in English and none in each of the others."""
 
 Triple = tuple[str, str, str]

@@ -237,8 +237,9 @@ def _near(
     near = alone.copy()
     near[slots] += np.float32(weights.VECTOR_BEFORE) * alone[arrays.before[slots]]
     near[slots] += np.float32(weights.VECTOR_AFTER) * alone[arrays.after[slots]]
-    if question.speakers:
-        near[slots] *= 1 + _said(index, question)[arrays.name[slots]]
+    rules = _rules(index, arrays, question, slots, near[slots])
+    del rules["question"]  # that a text asks says little of what it means: with it MemoryBank loses
+    near[slots] += _sum(rules) if rules else np.float32(0)
     return near[:-1]
 
 

@@ -147,7 +147,7 @@ class Vectors:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], float]:
         """Slots and their cosines with the query: all where there are few, else the likely ones and those wanted.
 
-        The last is the mean cosine of all there are.
+        The last is the mean cosine of all there are, less for the fewer they are: one alone is not the mean of anything.
 
         Parameters
         ----------
@@ -179,7 +179,8 @@ class Vectors:
             rows = rows[slots[rows] != NONE]
         # Not a matrix product: BLAS would wake threads for it, and sum in an order of its own.
         cosines = np.einsum("ij,j->i", matrix[rows].astype(np.float32), vector)
-        mean = float(np.einsum("j,j->", table.sum, vector.astype(np.float64))) / len(self._rows)
+        others = (len(self._rows) - 1) / len(self._rows)
+        mean = others * float(np.einsum("j,j->", table.sum, vector.astype(np.float64))) / len(self._rows)
         return slots[rows].astype(np.int64), cosines, mean
 
 

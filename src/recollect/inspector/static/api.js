@@ -103,6 +103,8 @@ export const listSessions = (user, cursor, limit = 30) => json("GET", "sessions"
 export const getSession = (id) => json("GET", session(id));
 export const renameSession = (id, title) => json("PATCH", session(id), { body: { title } });
 export const deleteSession = (id) => request("DELETE", session(id));
+export const getMemory = (user, id) => json("GET", `users/${segment(user)}/memories/${segment(id)}`);
+export const listPassages = (document, query) => json("GET", `documents/${segment(document)}/passages`, { query });
 export const listMessages = (id, query) => json("GET", `${session(id)}/messages`, { query });
 
 /** The events of one answer as it is written. */

@@ -1,5 +1,5 @@
 import { el, firstWords, plainText } from "./dom.js";
-import { listMessages, segment } from "./api.js";
+import { getMemory, listMessages, listPassages, segment } from "./api.js";
 import { textBlock } from "./text.js";
 import { at, exactly } from "./when.js";
 
@@ -114,21 +114,31 @@ function sourceList(sources, message) {
 /** A stored answer names its sources only by their place: their text is read when they are looked at. */
 async function withText(source) {
   if (typeof source.text === "string") return source;
-  const { session_id: session, seq } = source;
   try {
-    const page = await listMessages(session, { after: seq - 1, before: seq + 1, limit: 1 });
-    const message = page.items.find(({ id }) => id === source.message_id);
-    if (!message) return { ...source, text: "(no longer stored)" };
-    return { ...source, text: plainText(message.content), role: message.role, created_at: message.created_at };
-  } catch {
-    return { ...source, text: "(could not be read)" };
+    const found = await stored(source);
+    if (!found) return { ...source, text: "(no longer stored)" };
+    const { role, created_at, source: from } = found;
+    return { ...source, text: plainText(found.content), role, created_at, heading: from?.heading };
+  } catch (problem) {
+    return { ...source, text: problem.status === 404 ? "(no longer stored)" : "(could not be read)" };
   }
+}
+
+/** What a source names, as it is now. */
+async function stored({ session_id: session, message_id: id, seq, namespace, memory_id: memory, document, position }) {
+  if (session) {
+    const page = await listMessages(session, { after: seq - 1, before: seq + 1, limit: 1 });
+    return page.items.find((message) => message.id === id);
+  }
+  if (document) return (await listPassages(document, { after: position - 1, limit: 1 })).items[0];
+  return getMemory(namespace.slice(1).join("/"), memory);
 }
 
 function sourceItem(source, message) {
   const here = source.session_id === message.session_id;
   const about = [
-    source.session_id ? (here ? "this conversation" : "another conversation") : "a document or memory",
+    whence(source, here),
+    source.heading,
     source.seq && `#${source.seq}`,
     source.role && (NAMES[source.role] ?? source.role),
     source.created_at && at(source.created_at),
@@ -137,6 +147,11 @@ function sourceItem(source, message) {
   const inside = [el("span", { class: "source-text", dir: "auto" }, firstWords(source.text ?? "", 280)), el("span", { class: "source-about" }, about)];
   if (!source.session_id) return el("li", {}, el("div", { class: "source" }, ...inside));
   return el("li", {}, el("a", { class: "source", href: place(source.session_id, source.seq) }, ...inside));
+}
+
+function whence(source, here) {
+  if (source.session_id) return here ? "this conversation" : "another conversation";
+  return source.document ? source.title || source.document : "a memory";
 }
 
 function usageLine(usage) {

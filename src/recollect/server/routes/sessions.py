@@ -10,7 +10,7 @@ from recollect import UNSET, NotFound, Session, Unavailable
 from recollect.server.bodies import read_json, read_model, reply
 from recollect.server.params import Cursor, Limit, OfUser, SessionId, fails, gives, takes
 from recollect.server.schemas import ContextOut, Page, SessionOut, SessionPatch, SummarizeIn, SummaryIn, SummaryOut
-from recollect.server.state import memory_of, server_of
+from recollect.server.state import DOCUMENTS, memory_of, server_of
 from recollect.server.streaming import unless_stopped
 
 router = APIRouter(tags=["sessions"])
@@ -99,9 +99,10 @@ async def context(
     ] = None,
     max_tokens: Annotated[int | None, Query(ge=1, description="The budget; the server's own when not given.")] = None,
 ) -> Response:
-    """Instructions, preferences, summary, recalled passages and the recent window, inside one token budget."""
+    """Instructions, preferences, summary, what is recalled of messages, memories and documents, and the recent window,
+    inside one token budget: what the chat sends to its model."""
     budget = server_of(request.scope).settings.max_context_tokens if max_tokens is None else max_tokens
-    found = await memory_of(request).session(session_id).context(query, max_tokens=budget)
+    found = await memory_of(request).session(session_id).context(query, max_tokens=budget, namespaces=[DOCUMENTS])
     return reply(found.to_dict())
 
 

@@ -52,7 +52,7 @@ class _Waiting(Exception):
 
 
 class _Unsure(Exception):
-    """Whether these ids are free has to be known before: the commit is too large for one transaction to find it out."""
+    """Whether these ids are free has to be known before: the commit's own transaction would not find it out."""
 
     def __init__(self, ids: list[str]) -> None:
         super().__init__("ids to look up")
@@ -227,6 +227,8 @@ class Commits:
         mine: takes the ids of headers that announce a large commit of this call.
         """
         names, base = self._names, plan.base
+        if plan.unsure:
+            raise _Unsure(plan.unsure)
         header = plan.header()
         entries = plan.entries()
         messages = [actions.put(names.conversations, item) for item in plan.messages()]

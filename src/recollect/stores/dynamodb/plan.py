@@ -37,6 +37,11 @@ class Plan:
     ----------
     base: the stored header, None if there is none. ticks: gives the instants. known: what was found out under `base`.
     compress: whether long fields are compressed. token: identifies this try; see `Header.commit_id`.
+
+    Attributes
+    ----------
+    unsure: ids that were taken for new, whose messages the commit itself removes again: no entry of theirs is written that
+        would fail if they are not, so they have to be looked up.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class Plan:
         self.changes: list[tuple[str, str, int, int]] = []
         self.adopted = False
         self.cleared = False
+        self.unsure: list[str] = []
         self._ticks = ticks
         self._known = known
         self._compress = compress
@@ -112,6 +118,7 @@ class Plan:
     def _clear(self) -> None:
         """All messages are gone: what is stored lies below the floor from now on, what was to be written is not."""
         self.cleared = True
+        self.unsure += [fresh.message.id for fresh in self._fresh.values() if self._in_question(fresh.message.id)]
         self._stored = False
         self._fresh.clear()
         self._fresh_ids.clear()
@@ -164,6 +171,10 @@ class Plan:
             return None
         found = self._known.ids.get(id)
         return None if found is None else found.message
+
+    def _in_question(self, id: str) -> bool:
+        """Whether nobody knows if a stored message has an id."""
+        return self._stored and id not in self._removed and id not in self._known.ids
 
     def _add(self, header: Header, row: Message) -> Message:
         assert row.created_at is not None
@@ -276,6 +287,7 @@ class Plan:
         if message.expires_at is not None and message.expires_at <= self.instant:
             return 0
         if fresh is not None:
+            self.unsure += [message.id] if self._in_question(message.id) else []
             del self._fresh[seq], self._fresh_ids[message.id]
         else:
             self._removed[message.id] = self._known.seqs[seq]  # type: ignore[assignment]
@@ -355,8 +367,7 @@ class Plan:
                     "seq": number(seq),
                 }
                 item |= items.lifetime_of(message)
-                open_question = self._stored and message.id not in self._removed and message.id not in self._known.ids
-                out.append(Entry(item, message.id if open_question else None))
+                out.append(Entry(item, message.id if self._in_question(message.id) else None))
             if seq > 1 and (seq - 1) % SEGMENT == 0:
                 out.append(Entry({"session_id": text(self.key), "entry": text(seq_entry(seq)), "timestamp": at}))
         return out

@@ -19,14 +19,16 @@ def _limited(gen: PQGen[T], limit: float) -> PQGen[T]:
 
     Whoever drives it sends nothing, many times a second, while there is nothing to be read or written.
     """
-    deadline = time.monotonic() + limit
+    since: float | None = None
     try:
         wanted: Any = next(gen)
         while True:
             ready = yield wanted
             if ready:
-                deadline = time.monotonic() + limit
-            elif time.monotonic() > deadline:
+                since = None
+            elif since is None:
+                since = time.monotonic()
+            elif time.monotonic() - since > limit:
                 raise psycopg.OperationalError(f"no answer for {limit:g} seconds")
             wanted = gen.send(ready)
     except StopIteration as stop:

@@ -22,6 +22,16 @@ LEFT JOIN pg_extension AS e ON e.extname = 'vector'
 LEFT JOIN pg_namespace AS n ON n.oid = e.extnamespace
 LEFT JOIN pg_available_extensions AS a ON a.name = 'vector'
 """
+_MAY = """
+SELECT pg_has_role(c.relowner, 'USAGE') AND (
+    EXISTS (SELECT FROM pg_extension WHERE extname = 'vector')
+    OR (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user)
+    OR (has_database_privilege(current_database(), 'CREATE') AND EXISTS (
+        SELECT FROM pg_available_extension_versions AS v
+        JOIN pg_available_extensions AS a ON a.name = v.name AND a.default_version = v.version
+        WHERE v.name = 'vector' AND v.trusted)))
+FROM pg_class AS c WHERE c.oid = to_regclass($1)
+"""
 _PREFIX = re.compile(r"\bpgvector\.(?=[a-z<])")
 
 
@@ -30,9 +40,15 @@ async def prepare(link: Link, name: str) -> bool:
 
     What cannot be made is no error: then recall compares the vectors itself.
     """
-    _, _, _, is_there, _ = await _state(link.fetch, name)
+    version, _, available, is_there, standby = await _state(link.fetch, name)
     if is_there:
         return True
+    if standby or not _is_new_enough(version or available):
+        return False
+    # Asked first: what is refused stands in the server's log.
+    ((may,),) = await link.fetch(_MAY, (f"{quoted(name)}.vectors",))
+    if not may:
+        return False
     try:
         return await link.transaction(lambda run: _make(run, name))
     except RecollectError:
@@ -46,11 +62,9 @@ async def _state(run: Run, name: str) -> tuple[str | None, str | None, str | Non
 
 async def _make(run: Run, name: str) -> bool:
     await run(f"SELECT pg_advisory_xact_lock({LOCK})", ())
-    version, place, available, is_there, standby = await _state(run, name)
+    version, place, _, is_there, _ = await _state(run, name)
     if is_there:
         return True
-    if standby or not _is_new_enough(version or available):
-        return False
     if version is None:
         await run("CREATE EXTENSION vector", ())
         _, place, *_ = await _state(run, name)

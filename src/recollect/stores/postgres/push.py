@@ -17,27 +17,16 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from typing import Any
 
 import psycopg
 from psycopg.rows import tuple_row
 
 from recollect.store import Driver
+from recollect.stores.postgres import hearing
 from recollect.stores.postgres.limited import Connection
 from recollect.stores.postgres.names import in_schema, quoted
 from recollect.stores.postgres.settings import Settings
 
-LEASE = 60.0
-"""Seconds for which the thread asks for notices; it asks again after a third of them."""
-LINGER = 15.0
-"""Seconds behind the last wait until it wants no more notices, and gives the connection back."""
-HEARTBEAT = 5.0
-"""Seconds between two looks while nothing is heard: for what nobody could tell of, such as a commit whose statement began
-before it could see the entry in ``followers``."""
-GAP = 0.004
-"""Seconds between two looks at least: a flood of notices is heard at once."""
-PAUSES = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.25)
-"""Seconds between looks while transactions that were open at the last notice still are; the last one again and again."""
 AGAIN = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds until a connection that was lost, or not to be had, is tried again."""
 UNHEARD = 0.5
@@ -209,7 +198,7 @@ class Listener:
         connection.limit = self._settings.limit
         try:
             connection.execute(f"LISTEN {self._channel}".encode())
-            self.follow(connection, LEASE)
+            self.follow(connection, hearing.LEASE)
         except BaseException:
             connection.close()
             raise
@@ -293,7 +282,7 @@ class _Thread:
 
     def _hear(self, connection: psycopg.Connection) -> None:
         """Hear and wake, until there is nobody to be woken any more."""
-        state = _State()
+        state = hearing.State()
         connection.add_notify_handler(state.noticed)
         with selectors.DefaultSelector() as calls, selectors.DefaultSelector() as both:
             for selector in (calls, both):
@@ -310,76 +299,23 @@ class _Thread:
                     self._listener.follow(connection, 0)
                     if self._is_ending or self._listener.leave(self):
                         return
-                    self._listener.follow(connection, LEASE)
+                    self._listener.follow(connection, hearing.LEASE)
                     state.unsettle()
 
-    def _turn(self, connection: psycopg.Connection, state: _State) -> bool:
+    def _turn(self, connection: psycopg.Connection, state: hearing.State) -> bool:
         """Hear what there is to hear, and wake who can go on; whether somebody waits, or did a moment ago."""
         connection.pgconn.consume_input()
         while connection.pgconn.notifies() is not None:
             state.unsettle()
         now = state.turned = time.monotonic()
         if now >= state.renew_at:
-            self._listener.follow(connection, LEASE)
-            state.renew_at = now + LEASE / 3
+            self._listener.follow(connection, hearing.LEASE)
+            state.renew_at = now + hearing.LEASE / 3
         waiters = self._listener.waiting()
         if waiters:
-            state.left_at = now + LINGER
+            state.left_at = now + hearing.LINGER
             if now >= state.look_at():
                 low, high, ready = self._listener.look(connection, waiters)
                 state.saw(now, low, high)
                 self._listener.release([waiters[n - 1] for n in ready], is_heard=True)
         return now < state.left_at
-
-
-class _State:
-    """What the thread knows of the feed.
-
-    `_horizon` is the transaction that was next when it first looked behind the last notice; None until it looks. Once no
-    older one is open, all that committed without a notice because that one was on its way can be read.
-    """
-
-    def __init__(self) -> None:
-        now = time.monotonic()
-        self.renew_at = now + LEASE / 3
-        self.left_at = now + LINGER
-        self.turned = 0.0
-        self.is_called = True
-        self._looked = 0.0
-        self._pauses = 0
-        self._horizon: int | None = None
-        self._is_settled = False
-
-    def noticed(self, _: Any) -> None:
-        """A notice that came with the answer to a statement."""
-        self.unsettle()
-
-    def unsettle(self) -> None:
-        """Something was or may have been committed."""
-        self._horizon, self._is_settled, self._pauses = None, False, 0
-
-    def saw(self, now: float, low: int, high: int) -> None:
-        """Take in a look, with the oldest transaction open and the next one to come."""
-        self._looked, self.is_called = now, False
-        if self._horizon is None:
-            self._horizon = high
-        else:
-            self._pauses += 1
-        self._is_settled = low >= self._horizon
-
-    def look_at(self) -> float:
-        """When to look, if somebody waits."""
-        if self.is_called or self._horizon is None:
-            return self._looked + GAP
-        if not self._is_settled:
-            return self._looked + PAUSES[min(self._pauses, len(PAUSES) - 1)]
-        return self._looked + HEARTBEAT
-
-    def gap(self) -> float:
-        """Seconds not to listen."""
-        return max(0.0, self.turned + GAP - time.monotonic())
-
-    def patience(self, is_awaited: bool) -> float:
-        """Seconds until there is something to do without being called."""
-        until = min(self.renew_at, self.look_at() if is_awaited else self.left_at)
-        return max(0.0, until - time.monotonic())

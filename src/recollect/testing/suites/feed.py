@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -15,8 +14,6 @@ from recollect.testing.kit import SCOPE, Kit, a_document, a_summary, put
 from recollect.testing.suite import Suite
 
 OTHER = "other tenant"
-PATIENCE = 30.0
-"""Seconds of a wait that is to be over at once."""
 
 
 class Feed(Suite):
@@ -266,18 +263,6 @@ class Feed(Suite):
         whole = await kit.feed()
         assert [change.first_seq for change in whole] == [1, 2]
         assert await other.changes(SCOPE, after=whole[0].cursor, limit=10) == whole[1:]
-
-    async def test_waiting_for_a_commit(self, kit: Kit) -> None:
-        """Where the store pushes, a wait for the feed is over as soon as somebody commits, or has since the last look."""
-        if not kit.store.capabilities.push:
-            kit.skip("the store does not claim to push")
-        await kit.append("s", "a")
-        began = monotonic()
-        for n in range(3):
-            cursor = (await kit.feed())[-1].cursor
-            await kit.together(partial(kit.store.wait, SCOPE, cursor, PATIENCE), partial(kit.append, f"s{n}", "b"))
-            await kit.store.wait(SCOPE, cursor, PATIENCE)
-        assert monotonic() - began < PATIENCE
 
 
 def _plain(change: Change) -> tuple[Any, ...]:
