@@ -32,7 +32,8 @@ from recollect import errors  # noqa: E402
 RECORDS = (
     "Message", "Part", "Session", "Summary", "Preferences", "Memory", "Document", "Hit", "Page", "Context", "Section",
     "Dropped", "Stats", "Spread", "Receipt", "Swept", "Change", "Appended", "ImportReport", "LineError", "Reindexed",
-    "Buffered", "Refused", "Delivered", "Passage", "SummaryTask", "Summarized", "Capabilities",
+    "Buffered", "Refused", "Delivered", "Passage", "SummaryTask", "Summarized", "ExtractionTask",
+    "Said", "Statement", "DigestReport", "Suggestion", "Capabilities",
 )  # fmt: skip
 FUNCTIONS = (
     "connect", "estimate_tokens", "tiktoken_counter", "merge_patch", "highlights", "embedder_from_settings",
@@ -41,7 +42,15 @@ CLIENTS = ("Recollect", "SessionHandle", "UserHandle", "NamespaceHandle", "UserP
 TWINS = (
     "AsyncRecollect", "AsyncSessionHandle", "AsyncUserHandle", "AsyncNamespaceHandle", "AsyncUserPreferences",
 )  # fmt: skip
-PROTOCOLS = ("Embedder", "OpenAIEmbedder", "LocalEmbedder", "Summarizer", "ExtractiveSummarizer")
+PROTOCOLS = (
+    "Embedder",
+    "OpenAIEmbedder",
+    "LocalEmbedder",
+    "Summarizer",
+    "ExtractiveSummarizer",
+    "Extractor",
+    "RuleExtractor",
+)
 OTHERS = ("TokenCounter", "Store", "UNSET", "Unset", "__version__")
 
 
