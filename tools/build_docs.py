@@ -32,8 +32,8 @@ from recollect import errors  # noqa: E402
 RECORDS = (
     "Message", "Part", "Session", "Summary", "Preferences", "Memory", "Document", "Hit", "Page", "Context", "Section",
     "Dropped", "Stats", "Spread", "Receipt", "Swept", "Change", "Appended", "ImportReport", "LineError", "Reindexed",
-    "Buffered", "Refused", "Delivered", "Passage", "SummaryTask", "Summarized", "DigestReport", "Suggestion", "Said",
-    "ExtractionTask", "Statement", "Capabilities",
+    "Buffered", "Refused", "Delivered", "Passage", "SummaryTask", "Summarized", "ExtractionTask",
+    "Said", "Statement", "DigestReport", "Suggestion", "Capabilities",
 )  # fmt: skip
 FUNCTIONS = (
     "connect", "estimate_tokens", "tiktoken_counter", "merge_patch", "highlights", "embedder_from_settings",
@@ -73,7 +73,7 @@ def python() -> str:
         *(f"{handle(cls)}\n\n{methods(cls)}" for cls in handles),
         "## Async\n\nThe same classes with the same methods, which are awaited; `export_lines` is iterated with `async for`."
         f" See [From async code](../how-to/async.md).\n\n{pairs}",
-        "## Embedders, summarizers, extractors\n\nWhat can be plugged in; none is needed.",
+        "## Embedders and summarizers\n\nWhat can be plugged in; none is needed.",
         *(_plugged(getattr(recollect, name)) for name in PROTOCOLS),
         "## Records\n\nFrozen; `replace(...)` makes a changed copy, `to_dict()` JSON-able data.",
         *(record(getattr(recollect, name)) for name in RECORDS),

@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 from recollect import (
     Conflict,
+    InvalidAnswer,
     InvalidInput,
     LimitExceeded,
     NotFound,
@@ -104,6 +105,8 @@ def body_of_error(scope: Scope, error: RecollectError) -> tuple[dict[str, Any], 
         return problem_body(scope, 501, detail, name="unsupported", title="Not supported by this store"), None
     if isinstance(error, ModelError):
         return _model_problem(scope, error, detail)
+    if isinstance(error, InvalidAnswer):
+        return problem_body(scope, 502, detail, name="invalid-answer", title="The model gave no valid answer"), None
     if isinstance(error, Unavailable):
         body = problem_body(scope, 503, detail, name="store-unavailable", title="The store cannot serve now")
         return body, RETRY_SECONDS
