@@ -28,6 +28,7 @@ from recollect.store.contract import (
     Delete,
     Filter,
     Key,
+    LogText,
     Op,
     Partition,
     Result,
@@ -230,6 +231,10 @@ class BufferedStore(Layer):
         if TABLES[declared.table].partition == "session":
             await self._catch_up(None if declared.crosses else (hash[0], hash[1]))
         return await super().query(path, hash, **bounds)
+
+    async def query_json(self, hash: Key, **bounds: Any) -> LogText | None:
+        await self._catch_up((hash[0], hash[1]))
+        return await super().query_json(hash, **bounds)
 
     async def search(self, scope: str, *, filter: Filter = Filter(), **question: Any) -> Any:
         await self._catch_up(None if filter.session_id is None else (scope, filter.session_id))

@@ -46,8 +46,8 @@ async def prepare(link: Link, name: str) -> bool:
     if standby or not _is_new_enough(version or available):
         return False
     # Asked first: what is refused stands in the server's log.
-    ((may,),) = await link.fetch(_MAY, (f"{quoted(name)}.vectors",))
-    if not may:
+    allowed = await link.fetch(_MAY, (f"{quoted(name)}.vectors",))
+    if not allowed or not allowed[0][0]:
         return False
     try:
         return await link.transaction(lambda run: _make(run, name))
