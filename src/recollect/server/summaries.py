@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import Any
+from typing import Any, NamedTuple
 
 from recollect import AsyncRecollect, RecollectError
 from recollect.server.metrics import Metrics
@@ -16,10 +16,27 @@ WORKERS = 2
 KNOWN = 10_000
 """Sessions of which is remembered when they were looked at, and that may wait; others are looked at again, or later."""
 
+QUIET, PATIENCE = 1.0, 30.0
+"""Seconds without growth after which a session is looked at, and after which it is, growing or not: an append that comes
+right behind another has nothing to share the processor with."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 15.0, 900.0
 """Seconds after which a session is tried again whose summary failed: the first, twice that, and so on."""
 
 _Key = tuple[str, str]
+
+
+class _Waiting(NamedTuple):
+    """A session that may be due: since when it waits, and when it grew last, by the loop's clock."""
+
+    memory: AsyncRecollect
+    last_seq: int
+    first: float
+    latest: float
+
+    def left(self, now: float) -> float:
+        """Seconds until it is to be looked at; 0 or less when it is."""
+        return min(self.latest + QUIET, self.first + PATIENCE) - now
 
 
 class Summaries:
@@ -37,7 +54,7 @@ class Summaries:
         self._metrics = metrics
         self._log = log
         self._looked: OrderedDict[_Key, int] = OrderedDict()
-        self._waiting: OrderedDict[_Key, tuple[AsyncRecollect, int]] = OrderedDict()
+        self._waiting: OrderedDict[_Key, _Waiting] = OrderedDict()
         self._resting: dict[_Key, asyncio.TimerHandle] = {}
         self._pauses: dict[_Key, float] = {}
         self._busy: set[_Key] = set()
@@ -53,9 +70,13 @@ class Summaries:
         self._enqueue(key, memory, last_seq)
 
     def _enqueue(self, key: _Key, memory: AsyncRecollect, last_seq: int) -> None:
-        if key not in self._resting and (key in self._waiting or len(self._waiting) < KNOWN):
-            self._waiting[key] = (memory, last_seq)
-            self._wake.set()
+        known = self._waiting.get(key)
+        if key in self._resting or (known is None and len(self._waiting) >= KNOWN):
+            return
+        now = asyncio.get_running_loop().time()
+        self._waiting[key] = _Waiting(memory, last_seq, now if known is None else known.first, now)
+        self._waiting.move_to_end(key)  # so the first is the one that has been quiet for longest
+        self._wake.set()
 
     def start(self) -> None:
         """Begin to work, on the running loop."""
@@ -80,7 +101,11 @@ class Summaries:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            memory, last_seq = self._waiting.pop(key)
+            left = self._waiting[key].left(asyncio.get_running_loop().time())
+            if left > 0:
+                await asyncio.sleep(min(left, QUIET))
+                continue
+            memory, last_seq, _, _ = self._waiting.pop(key)
             self._busy.add(key)
             try:
                 await self._summarize(key, memory, last_seq)
