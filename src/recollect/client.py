@@ -272,6 +272,8 @@ class AsyncRecollect:
     ) -> list[Hit]:
         """The messages that answer a question best, of every session; in Chinese, Japanese and Korean too.
 
+        A message whose metadata has ``"recall": false`` is not found.
+
         Parameters
         ----------
         query: plain text; nothing in it is syntax. limit: hits, 1 to 10,000. offset: so many of the best are left out.

@@ -231,3 +231,16 @@ def test_scores_of_several_places_are_of_one_kind(memory: Recollect) -> None:
     mine, theirs, *_ = memory.search("Where does the zebra live?", user="ann", namespaces=[("docs",), ("docs",)])
     assert {mine.text, theirs.text} == {"The zebra lives in the harbour.", "A zebra lives in the harbour."}
     assert mine.score == pytest.approx(theirs.score, rel=0.35)
+
+
+def test_what_is_not_to_be_recalled(memory: Recollect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that says so is found by nothing, and lends its neighbours nothing."""
+    memory.session("s", "ann").append(
+        [say("one zebra"), say("two zebras", metadata={"recall": False}), say("nothing"), say("three zebras")]
+    )
+    for most in (250_000, 1):
+        monkeypatch.setattr(sources, "MOST_ROWS", most)
+        assert sorted(found(memory, "zebra")) == ["one zebra", "three zebras"]
+        assert "two zebras" not in found(memory, "where are the two zebras now", user="ann")
+    memory.session("s").append(say("four zebras"))
+    assert len(found(memory, "zebra")) == 3

@@ -153,14 +153,14 @@ class View:
             if reading.after:
                 return  # another search began it anew meanwhile: the next one reads all of it
         new = [row for row in rows if row.seq > mark.last]
-        self.index.extend(log.key, [_indexed(row) for row in new], linked=log.linked)
+        self.index.extend(log.key, [_indexed(row) for row in new if is_recallable(row)], linked=log.linked)
         for row in new:
             if row.expires_at is not None:
                 insort(mark.expiries, row.expires_at)
         self._logs[log.key] = log
         if self._bare is not None:
             bare = self._bare.setdefault(log.key, {})
-            bare.update((row.seq, row) for row in new if row.text.strip())
+            bare.update((row.seq, row) for row in new if row.text.strip() and is_recallable(row))
         mark.rows += len(new)
         mark.last = max(mark.last, new[-1].seq if new else 0, log.header.last_seq if not reading.after else 0)
         if self._held is not None:
@@ -230,6 +230,11 @@ class View:
 
 def _bytes(row: Message) -> int:
     return 700 + 2 * len(row.text)
+
+
+def is_recallable(row: Message) -> bool:
+    """Whether the application lets a row be found again."""
+    return row.metadata.get("recall") is not False
 
 
 def _indexed(row: Message) -> Any:
