@@ -108,7 +108,9 @@ def with_aside(known: list[Aside], new: Aside) -> list[Aside]:
 
 
 async def forget_mark(base: Base, session_id: str) -> None:
-    """Remove the mark of a session that is gone."""
+    """Remove the mark of a session that is gone; where there is none, nothing is written, not even on a full server."""
+    if await base.area.preferences(key_of(session_id)) is None:
+        return
     await base.area.store.commit(base.area.user_partition(key_of(session_id)), [Delete(table="preferences")])
 
 

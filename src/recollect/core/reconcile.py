@@ -74,7 +74,9 @@ async def keep(
         if changed:
             written.append(changed[-1].id)
             known = {**known, **{memory.id: memory for memory in changed}}
-            slots.update([statement.slot] if statement.slot is not None else [])
+        if statement.slot is not None:
+            # Also when it was known already: an earlier try may have written it and gone no further.
+            slots.add(statement.slot)
         report += DigestReport(statements=1, **{what: 1})
     if slots:
         await _settle(base, path, slots)
