@@ -207,7 +207,8 @@ class Proxy:
     def _forward(self, source: socket.socket, target: socket.socket, mute: threading.Event, asks: bool) -> None:
         try:
             while data := source.recv(65536):
-                if asks and self.cut_when is not None and self.cut_when in data:
+                # What is still said on a connection that was cut is heard by nobody, and does not spend the next cut.
+                if asks and not mute.is_set() and self.cut_when is not None and self.cut_when in data:
                     self.cut_when = None
                     mute.set()
                     if self.keep is None:
