@@ -11,6 +11,7 @@ from msgspec import Struct
 from recollect.core.base import Base
 from recollect.core.messages import answers_of, calls_of
 from recollect.core.summarizer import Passage
+from recollect.core.views import is_recallable
 from recollect.core.window import PAGE, PAIR_REACH
 from recollect.model import Message
 
@@ -138,7 +139,7 @@ def cuts(rows: Sequence[Message]) -> list[bool]:
 
 def passage_of(message: Message) -> Passage | None:
     """What a summary reads of a message; None for instructions, and for what is not to be recalled."""
-    if message.role == "system" or message.metadata.get("recall") is False:
+    if message.role == "system" or not is_recallable(message):
         return None
     text = clip(message.text, RESULT_CHARACTERS if message.role == "tool" else PASSAGE_CHARACTERS)
     called = [_called(call) for call in message.tool_calls or ()]

@@ -30,6 +30,7 @@ from recollect.core.extractor import DigestReport, ExtractionTask, Extractor, Sa
 from recollect.core.recall import recall
 from recollect.core.reconcile import accepted, keep
 from recollect.core.statements import RuleExtractor
+from recollect.core.views import is_recallable
 from recollect.errors import Conflict, InvalidAnswer, InvalidInput, NotFound, Unavailable
 from recollect.model import Message, Session
 
@@ -249,7 +250,7 @@ class _Work:
             if row.role in ("user", "assistant") and row.text.strip():
                 rows.append(row)
                 size += tokens
-                if row.role == "user" and row.metadata.get("recall") is not False:
+                if row.role == "user" and is_recallable(row):
                     own.append(row)
         return None if end == after else _Batch(rows, own, end)
 
@@ -357,7 +358,7 @@ class _Work:
 
 
 def _shown(row: Message) -> bool:
-    return row.role in ("user", "assistant") and bool(row.text.strip()) and row.metadata.get("recall") is not False
+    return row.role in ("user", "assistant") and bool(row.text.strip()) and is_recallable(row)
 
 
 def _said(row: Message, longest: int) -> Said:

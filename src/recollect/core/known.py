@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from recollect.core.messages import MESSAGE_TOKENS
 from recollect.core.tokens import TokenCounter
+from recollect.core.views import is_recallable
 from recollect.model import JSON, Hit, Memory, Message
 
 PREFERENCES_HEADING = "What is known of the user's preferences:"
@@ -77,7 +78,7 @@ class Known:
 def worth_recalling(item: Message | Memory, question: str) -> bool:
     """Not empty, not the question itself over again, not marked ``{"recall": false}`` by the application."""
     text = item.text.strip()
-    return bool(text) and text != question.strip() and item.metadata.get("recall") is not False
+    return bool(text) and text != question.strip() and is_recallable(item)
 
 
 def passage_line(hit: Hit) -> str:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from recollect.core import areas
-from recollect.model import Message, Session
+from recollect.model import Memory, Message, Session
 
 if TYPE_CHECKING:
     from recollect.recall.index import PartitionIndex
@@ -232,8 +232,8 @@ def _bytes(row: Message) -> int:
     return 700 + 2 * len(row.text)
 
 
-def is_recallable(row: Message) -> bool:
-    """Whether the application lets a row be found again."""
+def is_recallable(row: Message | Memory) -> bool:
+    """Whether the application lets a row be found again, summed up and digested."""
     return row.metadata.get("recall") is not False
 
 
