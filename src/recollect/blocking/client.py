@@ -12,7 +12,7 @@ from recollect.blocking.namespace import NamespaceHandle
 from recollect.blocking.session import SessionHandle
 from recollect.blocking.twins import as_twin, iterate
 from recollect.blocking.user import UserHandle
-from recollect.client import DEFAULT_SCOPE, AsyncRecollect, RefusedRule
+from recollect.client import DEFAULT_SCOPE, AsyncRecollect
 from recollect.connect import OnUnavailable, buffered
 from recollect.core.digest import Progress as DigestProgress
 from recollect.core.extractor import DigestReport, Extractor
@@ -21,20 +21,11 @@ from recollect.core.reindex import Reindexed
 from recollect.core.summarizer import Summarizer
 from recollect.core.tokens import TokenCounter
 from recollect.core.transfer import ImportReport, OnError, Progress
-from recollect.model import (
-    JSON,
-    Buffered,
-    Change,
-    Delivered,
-    Hit,
-    Page,
-    Session,
-    Stats,
-    Swept,
-)
+from recollect.model import JSON, Buffered, Change, Delivered, Hit, Page, Session, Stats, Swept
 from recollect.recall.embedders import Embedder
 from recollect.store import BlockingDriver, Store, utc_now
 from recollect.store.driver import Clock, drive
+from recollect.upkeep import RefusedRule
 
 
 class Recollect:

@@ -8,14 +8,7 @@ from datetime import datetime
 from recollect.blocking.twins import as_twin
 from recollect.core.documents import CHUNK_TOKENS
 from recollect.core.memories import Unique
-from recollect.model import (
-    JSON,
-    Document,
-    Hit,
-    Memory,
-    Page,
-    Receipt,
-)
+from recollect.model import JSON, Document, Hit, Memory, Page, Receipt
 from recollect.namespace import AsyncNamespaceHandle
 from recollect.store.driver import drive
 

@@ -11,14 +11,7 @@ from recollect.core.messages import MessageLike
 from recollect.core.records import UNSET, Unset
 from recollect.core.summaries import MAX_RECENT, SUMMARY_TOKENS
 from recollect.core.window import SystemRule
-from recollect.model import (
-    JSON,
-    Message,
-    Page,
-    Session,
-    Stats,
-    Summary,
-)
+from recollect.model import JSON, Message, Page, Session, Stats, Summary
 from recollect.session import AsyncSessionHandle
 from recollect.store import Appended
 from recollect.store.driver import drive

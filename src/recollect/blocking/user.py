@@ -8,16 +8,7 @@ from datetime import datetime
 from recollect.blocking.namespace import NamespaceHandle
 from recollect.blocking.twins import as_twin
 from recollect.core.suggestions import Suggestion
-from recollect.model import (
-    JSON,
-    Hit,
-    Message,
-    Page,
-    Preferences,
-    Receipt,
-    Session,
-    Stats,
-)
+from recollect.model import JSON, Hit, Message, Page, Preferences, Receipt, Session, Stats
 from recollect.store.driver import drive
 from recollect.user import AsyncUserHandle, AsyncUserPreferences
 
