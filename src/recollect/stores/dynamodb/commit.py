@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from recollect.errors import ConfigError, LimitExceeded, RecollectError, Unavailable
@@ -239,27 +239,31 @@ class Commits:
         if plan.unsure:
             raise _Unsure(plan.unsure)
         header = plan.header()
-        entries = plan.entries()
-        messages = [actions.put(names.conversations, item) for item in plan.messages()]
-        puts = [actions.put_entry(names.index, entry) for entry in entries]
-        rest = self._rest(plan, header)
         first = actions.guarded_put(names.conversations, header.item(), "session_id", _guard(base))
+        rest = self._rest(plan, header)
         lanes = staged.closed(names.index, plan.key) if base and base.busy_until else []
-        scope = plan.partition.scope
-        fresh, others = (self._vectors.puts(scope, plan.vectors(fresh=new)) for new in (True, False))
-        whole = [first, *messages, *puts, *fresh, *rest, *lanes]
-        if base is not None and others and not actions.fits([*whole, *others]):
+        others = self._vectors.puts(plan.partition.scope, plan.vectors(fresh=False))
+        whole = None if plan.is_large else [first, *self._new(plan), *rest, *lanes]
+        if base is not None and others and (whole is None or not actions.fits([*whole, *others])):
             await self._vectors.write(base, plan.vectors(fresh=False))
             others = []
-        if actions.fits([*whole, *others]):
+        if whole is not None and actions.fits([*whole, *others]):
             await self._send(slot, base, [*whole, *others], header, turn)
             return
-        unsure = [entry.guarded for entry in entries if entry.guarded is not None]
+        unsure = plan.in_question()
         if unsure and not known.likely_new:
             raise _Unsure(unsure)
         turn.pass_on()  # the filling takes long; others can read, and see for themselves that the session is busy
-        await self._write_staged(slot, plan, header, [*puts, *messages, *fresh], rest, mine)
+        await self._write_staged(slot, plan, header, self._new(plan), rest, mine)
         turn.landed = True
+
+    def _new(self, plan: Plan) -> Iterator[Action]:
+        """What writes the new messages, each made when it is asked for: of many, the first are on their way by then."""
+        for entry in plan.entries():
+            yield actions.put_entry(self._names.index, entry)
+        for item in plan.messages():
+            yield actions.put(self._names.conversations, item)
+        yield from self._vectors.puts(plan.partition.scope, plan.vectors(fresh=True))
 
     def _rest(self, plan: Plan, header: Header) -> list[Action]:
         """What a commit writes beside its header, its messages and their entries."""
@@ -282,7 +286,7 @@ class Commits:
         return rest
 
     async def _write_staged(
-        self, slot: Slot, plan: Plan, header: Header, puts: list[Action], rest: list[Action], mine: set[str]
+        self, slot: Slot, plan: Plan, header: Header, puts: Iterator[Action], rest: list[Action], mine: set[str]
     ) -> None:
         """Too much for one transaction: announce the stretch, fill it, and show it all at once.
 
