@@ -20,7 +20,7 @@ from recollect.store.contract import (
     SessionDefaults,
     Store,
 )
-from recollect.store.driver import BlockingDriver, Driver, utc_now
+from recollect.store.driver import BlockingDriver, Driver, Signal, utc_now
 from recollect.store.tables import PATHS, TABLES, Column, Path, Table
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "Put",
     "Result",
     "SessionDefaults",
+    "Signal",
     "Store",
     "Table",
     "utc_now",

@@ -44,6 +44,18 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class Signal(ABC):
+    """What one waits for and another one gives, once, from whatever thread."""
+
+    @abstractmethod
+    def give(self) -> None:
+        """Wake who waits, and whoever will."""
+
+    @abstractmethod
+    async def wait(self, seconds: float) -> bool:
+        """Wait for it, so long at most; whether it was given."""
+
+
 class Driver(ABC):
     """The world as a store and the core may see it: time, waiting, blocking calls.
 
@@ -108,12 +120,27 @@ class Driver(ABC):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
 
+    def signal(self) -> Signal:
+        """A signal for one task, or with the blocking driver one thread, to wait for."""
+        return _Event()
+
     def mutex(self) -> AbstractContextManager[Any]:
         """A lock for what several calls of `run` may touch at once."""
         return threading.Lock()
 
     def close(self) -> None:
         """Let go of threads."""
+
+
+class _Event(Signal):
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def give(self) -> None:
+        self._event.set()
+
+    async def wait(self, seconds: float) -> bool:
+        return self._event.wait(seconds)
 
 
 class BlockingDriver(Driver):

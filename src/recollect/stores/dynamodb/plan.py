@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from recollect.store import Append, Appended, Attach, Delete, Op, Partition, Put
 from recollect.store.codec import dump_object, dump_time
 from recollect.store.guards import next_version
 from recollect.stores.dynamodb import items
+from recollect.stores.dynamodb.actions import MOST
 from recollect.stores.dynamodb.header import Header, new_header
 from recollect.stores.dynamodb.keys import (
     END,
@@ -343,34 +344,40 @@ class Plan:
         instants = [fresh.at for fresh in self._fresh.values()]
         return min(instants), max(instants)
 
-    def messages(self) -> list[Item]:
+    @property
+    def is_large(self) -> bool:
+        """Whether no transaction takes all that is new."""
+        return 2 * len(self._fresh) >= MOST
+
+    def in_question(self) -> list[str]:
+        """The ids of new messages of which nobody knows yet whether they are free."""
+        return [fresh.message.id for fresh in self._fresh.values() if self._in_question(fresh.message.id)]
+
+    def messages(self) -> Iterator[Item]:
         """The items of the new messages."""
         header = self._header
         owner = None if header is None or header.owner is None else key(self.partition.scope, header.owner)
-        out: list[Item] = []
         for fresh in self._fresh.values():
-            out += items.message_items(
+            yield from items.message_items(
                 self.key, timestamp(fresh.at), fresh.message, owner=owner, compress=self._compress
             )
-        return out
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> Iterator[Entry]:
         """The index entries of the new messages."""
-        out = []
+        session = text(self.key)
         for seq, fresh in self._fresh.items():
             message, at = fresh.message, text(timestamp(fresh.at))
             if self._fresh_ids.get(message.id) == seq:
                 item: Item = {
-                    "session_id": text(self.key),
+                    "session_id": session,
                     "entry": text(id_entry(message.id)),
                     "timestamp": at,
                     "seq": number(seq),
                 }
                 item |= items.lifetime_of(message)
-                out.append(Entry(item, message.id if self._in_question(message.id) else None))
+                yield Entry(item, message.id if self._in_question(message.id) else None)
             if seq > 1 and (seq - 1) % SEGMENT == 0:
-                out.append(Entry({"session_id": text(self.key), "entry": text(seq_entry(seq)), "timestamp": at}))
-        return out
+                yield Entry({"session_id": session, "entry": text(seq_entry(seq)), "timestamp": at})
 
     def vectors(self, *, fresh: bool) -> list[Item]:
         """The items of the attached vectors: of messages that this commit writes, or of those that were there."""
