@@ -18,7 +18,7 @@ from functools import partial
 from recollect.errors import RecollectError
 from recollect.store import Append, Commit, Delete, Result
 from recollect.stores.sqlite.changes import Changes
-from recollect.stores.sqlite.connections import Connections
+from recollect.stores.sqlite.connections import Connections, is_busy
 
 GROUP = 256
 """Commits in one transaction at most, so that the first of them does not wait for ever."""
@@ -53,6 +53,7 @@ class Writer:
     def __init__(self, connections: Connections, changes: Changes) -> None:
         self._connections = connections
         self._apply = changes.apply
+        self._apply_alone = changes.apply_alone
         self._apply_many = changes.apply_many
         self._finish = changes.finish
         self._queue: deque[_Job] = deque()
@@ -137,6 +138,9 @@ class Writer:
         connections = self._connections
         connection = connections.writer
         try:
+            done = self._at_once(connection, commit)
+            if done is not None:
+                return done
             connections.begin()
             results = self._apply(connection, commit)
             self._finish(connection)
@@ -147,6 +151,15 @@ class Writer:
                 raise connections.translate(error) from error
             raise
         return results
+
+    def _at_once(self, connection: sqlite3.Connection, commit: Commit) -> list[Result] | None:
+        """What can be done in one statement; None, with nothing done, where it cannot, or another process is writing."""
+        try:
+            return self._apply_alone(connection, commit)
+        except sqlite3.OperationalError as error:
+            if not is_busy(error):
+                raise
+            return None
 
     def _take(self, own: _Job) -> list[_Job]:
         """What waits, from the oldest, own job included."""
