@@ -138,7 +138,12 @@ class Writer:
         connections = self._connections
         connection = connections.writer
         try:
-            done = self._at_once(connection, commit)
+            try:
+                done = self._apply_alone(connection, commit)
+            except sqlite3.OperationalError as error:
+                if not is_busy(error):
+                    raise
+                done = None
             if done is not None:
                 return done
             connections.begin()
@@ -151,15 +156,6 @@ class Writer:
                 raise connections.translate(error) from error
             raise
         return results
-
-    def _at_once(self, connection: sqlite3.Connection, commit: Commit) -> list[Result] | None:
-        """What can be done in one statement; None, with nothing done, where it cannot, or another process is writing."""
-        try:
-            return self._apply_alone(connection, commit)
-        except sqlite3.OperationalError as error:
-            if not is_busy(error):
-                raise
-            return None
 
     def _take(self, own: _Job) -> list[_Job]:
         """What waits, from the oldest, own job included."""
