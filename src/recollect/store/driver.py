@@ -25,7 +25,7 @@ _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 _DIGITS = 20
 _chances: deque[str] = deque()
-"""Random digits for ids to come. Asking the system for each id costs a third of it, and hands the interpreter lock to
+"""The random ends of ids to come. Asking the system for each id costs a third of it, and hands the interpreter lock to
 whichever thread waits for it."""
 
 if hasattr(os, "register_at_fork"):
@@ -34,7 +34,10 @@ if hasattr(os, "register_at_fork"):
 
 def _more_chances() -> str:
     digits = os.urandom(128 * _DIGITS).hex()
-    found = [digits[i : i + _DIGITS] for i in range(0, len(digits), _DIGITS)]
+    found = [
+        f"{digits[i : i + 3]}-{_VARIANT[digits[i + 3]]}{digits[i + 4 : i + 7]}-{digits[i + 7 : i + 19]}"
+        for i in range(0, len(digits), _DIGITS)
+    ]
     _chances.extend(found[1:])
     return found[0]
 
@@ -88,7 +91,7 @@ class Driver(ABC):
             chance = _chances.pop()
         except IndexError:
             chance = _more_chances()
-        return f"{moment}{chance[1:4]}-{_VARIANT[chance[0]]}{chance[4:7]}-{chance[8:]}"
+        return moment + chance
 
     @abstractmethod
     async def run(self, call: Callable[..., T], *args: Any) -> T:
