@@ -19,6 +19,7 @@ from recollect.store.contract import (
     Result,
     SessionDefaults,
     Store,
+    Stretch,
 )
 from recollect.store.driver import BlockingDriver, Driver, utc_now
 from recollect.store.tables import PATHS, TABLES, Column, Path, Table
@@ -48,6 +49,7 @@ __all__ = [
     "Result",
     "SessionDefaults",
     "Store",
+    "Stretch",
     "Table",
     "utc_now",
 ]
