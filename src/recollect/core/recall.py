@@ -145,7 +145,7 @@ async def _look(
 
 async def _embedded(base: Base, view: View, question: Question) -> Asked:
     """The question as the embedder sees it, after the view's rows that it has not seen yet."""
-    if base.embedder is None:
+    if base.embedder is None or not len(view.index):
         return Asked(None, None)
     known, note = await knows_language(base, view.ask(partial(kinds_of, question.text)))
     if not known:

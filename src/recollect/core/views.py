@@ -306,6 +306,12 @@ class Views:
             self._views.move_to_end(key)
             return view
 
+    def forget_coverage(self) -> None:
+        """Vectors have been made: what was known of which there are is no longer so."""
+        with self._mutex:
+            for view in self._views.values():
+                view.coverage = None
+
     def trim(self) -> None:
         """Let go of what is over the limit."""
         with self._mutex:
