@@ -19,6 +19,7 @@ from recollect.store.contract import (
     Result,
     SessionDefaults,
     Store,
+    Stretch,
 )
 from recollect.store.driver import BlockingDriver, Driver, Signal, utc_now
 from recollect.store.tables import PATHS, TABLES, Column, Path, Table
@@ -49,6 +50,7 @@ __all__ = [
     "SessionDefaults",
     "Signal",
     "Store",
+    "Stretch",
     "Table",
     "utc_now",
 ]
