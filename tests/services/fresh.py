@@ -12,10 +12,13 @@ from tests.services import dynamodb, postgres, redis
 
 KINDS = ("memory", "sqlite", "postgres", "redis", "dynamodb")
 
+REDISEARCH = "redisearch"
+"""Redis with the module, which `fresh` takes for a kind too."""
+
 
 @contextmanager
 def fresh(kind: str, place: Path) -> Iterator[Store]:
-    """A store of one of `KINDS`, not open; what it wrote is removed.
+    """A store of one of `KINDS`, or `REDISEARCH`, not open; what it wrote is removed.
 
     Parameters
     ----------
@@ -29,9 +32,10 @@ def fresh(kind: str, place: Path) -> Iterator[Store]:
         schema = f"test_{sha256(str(place).encode()).hexdigest()[:16]}"
         yield connect(f"{postgres.postgres_url()}?schema={postgres.use_schema(schema)}")
         postgres.drop_schema(schema)
-    elif kind == "redis":
-        yield connect(f"{redis.server_url()}?prefix={redis.prefix_of(place)}")
-        redis.remove(redis.server_url(), redis.prefix_of(place))
+    elif kind in ("redis", REDISEARCH):
+        url = redis.server_url() if kind == "redis" else redis.stack_url()
+        yield connect(f"{url}?prefix={redis.prefix_of(place)}")
+        redis.remove(url, redis.prefix_of(place))
     else:
         yield dynamodb.make_store(place)
         dynamodb.remove_tables(place)

@@ -121,9 +121,13 @@ class Base:
         """A stretch of the session's log; `bounds` are those of `Store.query`."""
         return await self.store.query("messages", (self.scope, session_id), **bounds)
 
+    def listing(self, user_id: str | None) -> tuple[str, tuple[str, ...]]:
+        """The path of all sessions, or of a user's, and its hash."""
+        return ("sessions", (self.scope,)) if user_id is None else ("sessions_by_user", (self.scope, user_id))
+
     async def headers(self, user_id: str | None = None) -> AsyncIterator[Session]:
         """All sessions, or a user's, the latest activity first."""
-        path, hash = ("sessions", (self.scope,)) if user_id is None else ("sessions_by_user", (self.scope, user_id))
+        path, hash = self.listing(user_id)
         place: tuple[Any, ...] | None = None
         while True:
             found = await self.store.query(path, hash, before=place, limit=PAGE, reverse=True)

@@ -112,6 +112,26 @@ async def embed_rows(base: Base, view: View, *, most: int = MOST, progress: Prog
     return f"{left:,} rows have no vectors yet: recollect reindex makes them" if left else None
 
 
+async def keep_rows(base: Base, rows: Sequence[Message]) -> str | None:
+    """Let the embedder see messages of one session and keep their vectors; what was wrong, if anything."""
+    embedder = base.embedder
+    assert embedder is not None
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        try:
+            texts = [row.text[:MAX_CHARACTERS] for row in some]
+            matrix = await base.driver.run(partial(_vectors, embedder, texts, False))
+            kept = [_kept(row, embedder.model, vector) for row, vector in zip(some, matrix, strict=True)]
+            await base.store.commit(base.session_partition(some[0].session_id), [Attach(vectors=kept)])
+        except Exception as error:  # whatever an embedder raises, words still find
+            return _away(error)
+    return None
+
+
+def _kept(row: Message, model: str, vector: NDArray[np.float16]) -> Vector:
+    return Vector(session_id=row.session_id, seq=row.seq, id=row.id, model=model, data=vector.tobytes())
+
+
 Bare = tuple[Log, Message, str]
 
 
@@ -142,8 +162,7 @@ async def _keep(base: Base, view: View, model: str, batch: Sequence[Bare], matri
     """Write vectors beside their rows, log by log, and bring them into the view."""
     by_log: dict[str, tuple[Log, list[Vector]]] = {}
     for (log, row, _), vector in zip(batch, matrix, strict=True):
-        kept = Vector(session_id=log.header.id, seq=row.seq, id=row.id, model=model, data=vector.tobytes())
-        by_log.setdefault(log.key, (log, []))[1].append(kept)
+        by_log.setdefault(log.key, (log, []))[1].append(_kept(row, model, vector))
     for key, (log, vectors) in by_log.items():
         place = place_of(base, log)
         await place.store.commit(place.session_partition(log.header.id), [Attach(vectors=vectors)])

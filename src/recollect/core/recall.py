@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-from msgspec import Struct, structs
+from msgspec import structs
 
+from recollect.core.asking import Question, bare_of, checked, kinds_of
 from recollect.core.base import Base
-from recollect.core.checks import check_count, check_id, check_object, check_optional_time
+from recollect.core.checks import check_id
 from recollect.core.embedding import Asked, embed_query, embed_rows, knows_language
+from recollect.core.large import CANDIDATES, candidates
 from recollect.core.memories import memory_of
-from recollect.core.messages import ROLES
 from recollect.core.sources import (
     logs_of_all,
     logs_of_memories,
@@ -25,45 +24,16 @@ from recollect.core.sources import (
     logs_of_user,
     refresh,
 )
-from recollect.core.views import Log, Reading, View
-from recollect.errors import InvalidInput
-from recollect.model import JSON, Hit, Message, Session
-from recollect.recall.analyzer import query_terms
-from recollect.recall.question import kinds
+from recollect.core.views import View
+from recollect.model import JSON, Hit, Message
 from recollect.store import Filter
 
 if TYPE_CHECKING:
     from recollect.recall.index import PartitionIndex
     from recollect.recall.ranking import Ranked
 
-MAX_QUERY_CHARACTERS = 100_000
-MAX_QUERY_TERMS = 256
-"""A longer query is a document; its first terms say enough."""
-
-CANDIDATES = 300
-"""Of the store's own index, where a partition is too large to be held: then these and their neighbours are ranked."""
-
-QUESTION_WORDS = 3
-"""A query of fewer words is a look-up: then only what has one of them is a hit. To a question, what stands beside the
-words is often the answer, so there it is one too."""
-
-NEIGHBOURS = 2
 FIRST_REACH = 4
 """Where metadata narrows the answer, so many times the hits asked for are looked at first."""
-
-
-class Question(Struct, frozen=True, kw_only=True):
-    """A checked question."""
-
-    text: str
-    limit: int
-    offset: int
-    session_id: str | None
-    role: str | None
-    since: datetime | None
-    until: datetime | None
-    where: dict[str, bytes]
-    as_of: datetime | None
 
 
 async def recall(
@@ -90,7 +60,7 @@ async def recall(
     session_id: through the messages of this one only. conversations: whether to do either.
     namespaces: look through the memories and documents of these too.
     """
-    question = _checked(query, limit, offset, session_id, role, since, until, where, as_of)
+    question = checked(query, limit, offset, session_id, role, since, until, where, as_of)
     user = None if user_id is None else check_id(user_id, "user")
     if not question.text.strip():
         return []
@@ -143,36 +113,6 @@ def _score(hit: Hit) -> float:
     return -hit.score
 
 
-def _checked(
-    query: object,
-    limit: int,
-    offset: int,
-    session_id: str | None,
-    role: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    where: Mapping[str, JSON] | None,
-    as_of: datetime | None,
-) -> Question:
-    if not isinstance(query, str):
-        raise InvalidInput(f"a query is text, not {type(query).__name__}", field="query")
-    check_count(limit, "limit")
-    check_count(offset, "offset", least=0)
-    if role is not None and not (isinstance(role, str) and role in ROLES):
-        raise InvalidInput(f"unknown role {role!r}", field="role")
-    return Question(
-        text=query[:MAX_QUERY_CHARACTERS],
-        limit=limit,
-        offset=offset,
-        session_id=None if session_id is None else check_id(session_id, "session"),
-        role=None if role is None else ROLES[role],
-        since=check_optional_time(since, "since"),
-        until=check_optional_time(until, "until"),
-        where={key: _frozen(value) for key, value in check_object(where, "where").items()},
-        as_of=check_optional_time(as_of, "as_of"),
-    )
-
-
 async def _look(
     base: Base,
     key: tuple[str, ...],
@@ -193,7 +133,7 @@ async def _look(
     view = base.views.of((base.tenant, *key), embeds=base.embedder is not None)
     whole = await refresh(base, view, source)
     if not whole and path is None and base.indexed:
-        found = await _answer_from_index(base, question, user)
+        found = await _answer_from_index(base, view, question, user)
         if user is not None and question.session_id is None:
             found += await _answer_from_memories(base, question, user)
             found.sort(key=_score)
@@ -205,13 +145,13 @@ async def _look(
 
 async def _embedded(base: Base, view: View, question: Question) -> Asked:
     """The question as the embedder sees it, after the view's rows that it has not seen yet."""
-    if base.embedder is None:
+    if base.embedder is None or not len(view.index):
         return Asked(None, None)
-    known, note = await knows_language(base, view.ask(partial(_kinds, question.text)))
+    known, note = await knows_language(base, view.ask(partial(kinds_of, question.text)))
     if not known:
         return Asked(None, note)
     note = await embed_rows(base, view)
-    asked = await embed_query(base, view.ask(partial(_bare, question.text)))
+    asked = await embed_query(base, view.ask(partial(bare_of, question.text)))
     if asked.vector is not None and view.dimensions not in (0, len(asked.vector)):
         note = (
             f"by words alone, the kept vectors have {view.dimensions} dimensions and the question's {len(asked.vector)}"
@@ -222,7 +162,7 @@ async def _embedded(base: Base, view: View, question: Question) -> Asked:
 
 async def _ranked(base: Base, view: View, question: Question, asked: Asked, **more: Any) -> list[Hit]:
     wanted = question.offset + question.limit
-    lookup = _is_lookup(question.text)
+    lookup = question.is_lookup
     reach = wanted * FIRST_REACH if question.where or lookup else wanted
     while True:
         found: list[Ranked] = await base.driver.run(view.ask, partial(_search, base, question, asked, reach, more))
@@ -231,7 +171,7 @@ async def _ranked(base: Base, view: View, question: Question, asked: Asked, **mo
             if lookup and not ranked.explain.keys() & _OWN:
                 continue
             row = view.row(ranked.log, ranked.seq) or await _fetch(base, ranked)
-            if row is None or not _matches(row, question.where):
+            if row is None or not question.matches(row):
                 continue
             path = view.path(ranked.log)
             hits.append(
@@ -264,44 +204,30 @@ def _search(
         until=None if question.until is None else question.until.timestamp(),
         as_of=None if question.as_of is None else question.as_of.timestamp(),
         vector=asked.vector,
-        related=not _is_lookup(question.text),
+        related=not question.is_lookup,
         **more,
     )
 
 
-def _bare(text: str, index: PartitionIndex) -> str:
-    """What of a question is for the embedder."""
-    return index.bare(text) or text
-
-
 async def _fetch(base: Base, ranked: Ranked) -> Message | None:
-    area, log = (base.area if ranked.log.startswith("m:") else base), ranked.log[2:]
+    kind, _, log = ranked.log.partition(":")
+    area = base.area if kind == "m" else base
     row = await area.store.get("messages", (area.scope, log, ranked.seq))
     return row if isinstance(row, Message) else None
 
 
-async def _answer_from_index(base: Base, question: Question, user: str | None) -> list[Hit]:
-    """Where there is too much to hold: the best of the store's index, with what stands around them, ranked alike."""
-    terms = query_terms(question.text)[:MAX_QUERY_TERMS]
+async def _answer_from_index(base: Base, whole: View, question: Question, user: str | None) -> list[Hit]:
+    """Where there is too much to hold: the best of what the store's index has, ranked alike."""
     wanted = question.offset + question.limit
     narrowed = Filter(
-        user_id=user,
-        session_id=question.session_id,
-        role=question.role,
-        since=question.since,
-        until=question.until,
+        user_id=user, session_id=question.session_id, role=question.role, since=question.since, until=question.until
     )
+    anywhere = structs.replace(question, session_id=None)
     limit = max(CANDIDATES, wanted * FIRST_REACH)
     while True:
-        candidates = await base.store.search(base.scope, terms=terms, limit=limit, filter=narrowed)
-        rows = {(row.session_id, row.seq): row for row, _ in candidates}
-        around = await _around(base, rows)
-        view = View(base.driver.mutex())
-        view.apply(_readings(around), ())
-        statistics = _statistics(candidates.total, candidates.having)
-        narrowly = structs.replace(question, session_id=None)
-        hits = await _ranked(base, view, narrowly, Asked(None, None), statistics=statistics)
-        if len(hits) >= wanted or len(candidates) < limit:
+        view, asked, statistics, more = await candidates(base, whole, question.text, narrowed, limit, wanted)
+        hits = await _ranked(base, view, anywhere, asked, statistics=statistics)
+        if len(hits) >= wanted or not more:
             return hits
         limit *= 8
 
@@ -314,64 +240,11 @@ async def _answer_from_memories(base: Base, question: Question, user: str) -> li
     return await _ranked(base, view, question, asked)
 
 
-def _kinds(text: str, index: PartitionIndex) -> frozenset[str]:
-    """Script and language of a question; a word or two in Latin script are taken to be in that of what was said."""
-    of = kinds(text)
-    if "latin" in of and _is_lookup(text):
-        counts = {name: index.language_counts[number] for name, number in index.languages.items()}
-        if counts:
-            return frozenset({"latin", max(counts, key=counts.__getitem__)})
-    return of
-
-
 def _statistics(total: int, having: Mapping[str, int]) -> Any:
     from recollect.recall.ranking import Statistics
 
     return Statistics(total, dict(having))
 
 
-async def _around(base: Base, rows: dict[tuple[str, int], Message]) -> dict[tuple[str, int], Message]:
-    """The rows with those that stand next to them."""
-    around = dict(rows)
-    for session, seq in rows:
-        span = range(max(seq - NEIGHBOURS, 1), seq + NEIGHBOURS + 1)
-        if all((session, near) in around for near in span):
-            continue
-        for row in await base.messages(session, after=(span[0] - 1,), limit=len(span)):
-            if row.seq <= span[-1]:
-                around[session, row.seq] = row
-    return around
-
-
-def _readings(rows: dict[tuple[str, int], Message]) -> Iterable[tuple[Reading, Sequence[Message]]]:
-    """Each stretch of neighbouring rows as a log of its own: what stands far apart lends each other nothing."""
-    run: list[Message] = []
-    for number, (_, row) in enumerate(sorted(rows.items())):
-        if run and (run[-1].session_id, run[-1].seq + 1) != (row.session_id, row.seq):
-            yield Reading(Log(Session(id=run[0].session_id), run=number), 0), run
-            run = []
-        run.append(row)
-    if run:
-        yield Reading(Log(Session(id=run[0].session_id)), 0), run
-
-
 _OWN = frozenset({"lexical", "vector"})
 """Parts of a score that a row has by itself."""
-
-
-def _is_lookup(text: str) -> bool:
-    """Whether a query has few words; scripts without spaces write one in about two characters."""
-    words = sum(max(1, len(word) // 2) if _WIDE.search(word) else 1 for word in text.split())
-    return words < QUESTION_WORDS
-
-
-_WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
-
-
-def _matches(row: Message, where: dict[str, bytes]) -> bool:
-    return all(key in row.metadata and _frozen(row.metadata[key]) == value for key, value in where.items())
-
-
-def _frozen(value: JSON) -> bytes:
-    """JSON values by what they are: 1 is not true, and the order of keys says nothing."""
-    return msgspec.json.encode(value, order="deterministic")

@@ -61,6 +61,7 @@ async def reindex(base: Base, progress: Progress | None = None) -> Reindexed:
         for place, remembered in ((base, False), (base.area, True)):
             async for header in place.headers():
                 vectors = await _embed_log(base, Log(header, remembered), vectors, tell)
+        base.views.forget_coverage()
     return Reindexed(messages=messages, vectors=vectors)
 
 

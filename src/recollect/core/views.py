@@ -18,6 +18,7 @@ from recollect.core import areas
 from recollect.model import Memory, Message, Session
 
 if TYPE_CHECKING:
+    from recollect.core.coverage import Coverage
     from recollect.recall.index import PartitionIndex
 
 HELD_ROWS = 20_000
@@ -102,13 +103,15 @@ class View:
         self._mutex = mutex
         self.index: PartitionIndex = PartitionIndex()
         self._marks: dict[str, _Mark] = {}
-        self._held: dict[tuple[str, int], Message] | None = {}
+        self._held: dict[str, dict[int, Message]] | None = {}
+        self._held_rows = 0
         self._held_bytes = 0
         self._index_bytes = (0, 0)
         self._bare: dict[str, dict[int, Message]] | None = {} if embeds else None
         self._logs: dict[str, Log] = {}
         self._data_bytes = 0
         self.large_at: datetime | None = None
+        self.coverage: Coverage | None = None
 
     def plan(self, logs: Sequence[Log], now: datetime) -> tuple[list[Reading], list[str]]:
         """What has to be read for these logs, and which logs are no more."""
@@ -140,9 +143,9 @@ class View:
             self._logs.pop(key, None)
             if self._bare is not None:
                 self._bare.pop(key, None)
-            if self._held:
-                self._held = {place: row for place, row in self._held.items() if place[0] != key}
-                self._held_bytes = sum(map(_bytes, self._held.values()))
+            rows = {} if self._held is None else self._held.pop(key, {})
+            self._held_rows -= len(rows)
+            self._held_bytes -= sum(map(_bytes, rows.values()))
 
     def _bring(self, reading: Reading, rows: Sequence[Message]) -> None:
         log = reading.log
@@ -160,13 +163,14 @@ class View:
         self._logs[log.key] = log
         if self._bare is not None:
             bare = self._bare.setdefault(log.key, {})
-            bare.update((row.seq, row) for row in new if row.text.strip() and is_recallable(row))
+            bare.update((row.seq, row) for row in new if is_embeddable(row))
         mark.rows += len(new)
         mark.last = max(mark.last, new[-1].seq if new else 0, log.header.last_seq if not reading.after else 0)
         if self._held is not None:
-            self._held.update(((log.key, row.seq), row) for row in new)
+            self._held.setdefault(log.key, {}).update((row.seq, row) for row in new)
+            self._held_rows += len(new)
             self._held_bytes += sum(map(_bytes, new))
-            if len(self._held) > HELD_ROWS:
+            if self._held_rows > HELD_ROWS:
                 self._held, self._held_bytes = None, 0
 
     def bare(self) -> list[tuple[Log, Message, str]]:
@@ -209,7 +213,7 @@ class View:
 
     def row(self, key: str, seq: int) -> Message | None:
         """A row that is held; None where it has to be asked for."""
-        return None if self._held is None else self._held.get((key, seq))
+        return None if self._held is None else self._held.get(key, {}).get(seq)
 
     def path(self, key: str) -> tuple[str, ...] | None:
         """The namespace of a log; None for a session."""
@@ -235,6 +239,11 @@ def _bytes(row: Message) -> int:
 def is_recallable(row: Message | Memory) -> bool:
     """Whether the application lets a row be found again, summed up and digested."""
     return row.metadata.get("recall") is not False
+
+
+def is_embeddable(row: Message) -> bool:
+    """Whether a row is to have a vector."""
+    return bool(row.text.strip()) and is_recallable(row)
 
 
 def _indexed(row: Message) -> Any:
@@ -296,6 +305,12 @@ class Views:
                 view = self._views[key] = View(self._new_mutex(), embeds=embeds)
             self._views.move_to_end(key)
             return view
+
+    def forget_coverage(self) -> None:
+        """Vectors have been made: what was known of which there are is no longer so."""
+        with self._mutex:
+            for view in self._views.values():
+                view.coverage = None
 
     def trim(self) -> None:
         """Let go of what is over the limit."""

@@ -65,6 +65,7 @@ class Stats(Record, frozen=True, kw_only=True):
     first_message_at, last_message_at: the earliest and the latest ``created_at``.
     lengths: of the readable text, in characters, of the messages that have any.
     latency: seconds from a user's message to the first text of an assistant behind it.
+    detail: whether every message was read.
     """
 
     sessions: int = 0
@@ -82,10 +83,22 @@ class Stats(Record, frozen=True, kw_only=True):
     sessions_by_day: dict[str, int] = field(default_factory=dict)
     lengths: Spread | None = None
     latency: Spread | None = None
+    detail: bool = False
 
     def to_dict(self) -> dict[str, JSON]:
-        """Every field as JSON-able data."""
-        return {**record_dict(self), "lengths": _spread_dict(self.lengths), "latency": _spread_dict(self.latency)}
+        """Every field as JSON-able data; `None` for what was not counted."""
+        out = {**record_dict(self), "lengths": _spread_dict(self.lengths), "latency": _spread_dict(self.latency)}
+        return out if self.detail else {**out, **dict.fromkeys(_OF_DETAIL)}
+
+
+_OF_DETAIL = (
+    "tokens",
+    "messages_by_role",
+    "messages_by_day",
+    "tokens_by_role",
+    "messages_by_hour",
+    "sessions_by_day",
+)
 
 
 def _spread_dict(spread: Spread | None) -> dict[str, JSON] | None:

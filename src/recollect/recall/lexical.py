@@ -34,6 +34,8 @@ class Statistics(NamedTuple):
     """Documents."""
     having: Mapping[str, int]
     """Documents that have a term, by term."""
+    mean: Floats | None = None
+    """Of the vectors; None where those of the index are all there are."""
 
 
 class Term(NamedTuple):

@@ -79,7 +79,9 @@ def search(
     strength = _dates(question, arrays, eligible, now)
     asked = vector is not None and (knows is None or not question.kinds.isdisjoint(knows))
     near = (
-        _near(index, arrays, question, vector, _best(total, weights.REFINED)) if asked and vector is not None else None
+        _near(index, arrays, question, vector, _best(total, weights.REFINED), statistics)
+        if asked and vector is not None
+        else None
     )
 
     slots = _best(total, max(weights.CANDIDATES, limit))
@@ -224,12 +226,19 @@ def _within(at: NDArray[np.float64], start: float, end: float) -> Floats:
 
 
 def _near(
-    index: Columns, arrays: Arrays, question: Question, vector: NDArray[np.floating], likely: Slots
+    index: Columns,
+    arrays: Arrays,
+    question: Question,
+    vector: NDArray[np.floating],
+    likely: Slots,
+    statistics: Statistics | None,
 ) -> Floats | None:
     """How near each document's vector is, from 0 for the mean to 1 for the nearest, and what its neighbours' add."""
     import numpy as np
 
     slots, cosines, mean = index.vectors.similarities(vector, likely.tolist())
+    if statistics is not None and statistics.mean is not None:
+        mean = float(np.einsum("j,j->", statistics.mean, vector) / (np.linalg.norm(vector) or 1.0))
     if not len(slots) or (best := float(cosines.max())) <= mean:
         return None
     alone = np.zeros(arrays.count + 1, np.float32)

@@ -19,8 +19,9 @@ from recollect.store.contract import (
     Result,
     SessionDefaults,
     Store,
+    Stretch,
 )
-from recollect.store.driver import BlockingDriver, Driver, utc_now
+from recollect.store.driver import BlockingDriver, Driver, Signal, utc_now
 from recollect.store.tables import PATHS, TABLES, Column, Path, Table
 
 __all__ = [
@@ -47,7 +48,9 @@ __all__ = [
     "Put",
     "Result",
     "SessionDefaults",
+    "Signal",
     "Store",
+    "Stretch",
     "Table",
     "utc_now",
 ]

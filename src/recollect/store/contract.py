@@ -204,6 +204,14 @@ class Found(list[Candidate]):
         self.having = dict(having or {})
 
 
+class Stretch(NamedTuple):
+    """A part of a session's log, both ends included."""
+
+    session_id: str
+    first: int
+    last: int
+
+
 class LogText(NamedTuple):
     """A page of a session's log, encoded.
 
@@ -334,6 +342,20 @@ class Store(ABC):
 
         An expired session's rows are not there. Paths that cross partitions may lag where the capabilities say so.
         """
+
+    async def stretches(
+        self, path: Literal["messages", "vectors"], scope: str, asked: Sequence[Stretch]
+    ) -> list[Sequence[Any]]:
+        """The rows of many short parts of logs, for each part what `query` gives of it.
+
+        Not a verb that a store must write: this loop is correct. A store overrides it where the backend has a faster way
+        to read many at once.
+        """
+        found = []
+        for session_id, first, last in asked:
+            bounds: dict[str, Any] = {"after": (first - 1,), "before": (last + 1,), "limit": last - first + 1}
+            found.append(await self.query(path, (scope, session_id), **bounds))
+        return found
 
     async def query_json(
         self, hash: Key, *, after: Key | None = None, before: Key | None = None, limit: int, reverse: bool = False

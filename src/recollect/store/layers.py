@@ -7,7 +7,18 @@ from typing import Any, Literal
 
 from recollect.errors import RecollectError
 from recollect.model import Buffered, Change, Delivered, Message, Swept
-from recollect.store.contract import Capabilities, Commit, Key, LogText, Op, Partition, Result, Row, Store
+from recollect.store.contract import (
+    Capabilities,
+    Commit,
+    Key,
+    LogText,
+    Op,
+    Partition,
+    Result,
+    Row,
+    Store,
+    Stretch,
+)
 from recollect.store.driver import Driver
 
 
@@ -70,6 +81,12 @@ class Layer(Store):
     async def query(self, path: str, hash: Key, **bounds: Any) -> Sequence[Any]:
         await self.reach()
         return await self.inner.query(path, hash, **bounds)
+
+    async def stretches(
+        self, path: Literal["messages", "vectors"], scope: str, asked: Sequence[Stretch]
+    ) -> list[Sequence[Any]]:
+        await self.reach()
+        return await self.inner.stretches(path, scope, asked)
 
     async def query_json(self, hash: Key, **bounds: Any) -> LogText | None:
         await self.reach()

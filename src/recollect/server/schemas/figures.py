@@ -32,25 +32,26 @@ class SpreadOut(Out):
 
 
 class StatsOut(Out):
-    """Figures. Sessions, messages, users and active sessions are always counted, the rest with `detail` only."""
+    """Figures. Sessions, messages, users and active sessions are always counted, the rest with `detail` only: null without."""
 
     sessions: int
     messages: int
     users: int
-    tokens: int
-    messages_by_role: dict[str, int]
-    messages_by_day: dict[str, int] = Field(description="By UTC date.")
+    tokens: int | None
+    messages_by_role: dict[str, int] | None
+    messages_by_day: dict[str, int] | None = Field(description="By UTC date.")
     first_message_at: datetime | None
     last_message_at: datetime | None
     bytes: int | None
     active_sessions: int = Field(description="Those whose latest message is at most 15 minutes old.")
-    tokens_by_role: dict[str, int]
-    messages_by_hour: dict[str, int] = Field(description="By hour of the day in UTC, 00 to 23.")
-    sessions_by_day: dict[str, int] = Field(description="Sessions with a message on that UTC date.")
+    tokens_by_role: dict[str, int] | None
+    messages_by_hour: dict[str, int] | None = Field(description="By hour of the day in UTC, 00 to 23.")
+    sessions_by_day: dict[str, int] | None = Field(description="Sessions with a message on that UTC date.")
     lengths: SpreadOut | None = Field(description="Of texts, in characters.")
     latency: SpreadOut | None = Field(
         description="Seconds from a user's message to the text of an assistant behind it."
     )
+    detail: bool = Field(description="Whether every message was read.")
 
 
 class ChangeOut(Out):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from recollect.errors import LimitExceeded
 from recollect.store import Append, Op
 from recollect.stores.dynamodb import items
+from recollect.stores.dynamodb.actions import MOST
 from recollect.stores.dynamodb.draft import Draft
 from recollect.stores.dynamodb.header import Header
 from recollect.stores.dynamodb.keys import (
@@ -66,34 +67,40 @@ class Plan(Draft):
         instants = [fresh.at for fresh in self._fresh.values()]
         return min(instants), max(instants)
 
-    def messages(self) -> list[Item]:
+    @property
+    def is_large(self) -> bool:
+        """Whether no transaction takes all that is new."""
+        return 2 * len(self._fresh) >= MOST
+
+    def in_question(self) -> list[str]:
+        """The ids of new messages of which nobody knows yet whether they are free."""
+        return [fresh.message.id for fresh in self._fresh.values() if self._in_question(fresh.message.id)]
+
+    def messages(self) -> Iterator[Item]:
         """The items of the new messages."""
         header = self._header
         owner = None if header is None or header.owner is None else key(self.partition.scope, header.owner)
-        out: list[Item] = []
         for fresh in self._fresh.values():
-            out += items.message_items(
+            yield from items.message_items(
                 self.key, timestamp(fresh.at), fresh.message, owner=owner, compress=self._compress
             )
-        return out
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> Iterator[Entry]:
         """The index entries of the new messages."""
-        out = []
+        session = text(self.key)
         for seq, fresh in self._fresh.items():
             message, at = fresh.message, text(timestamp(fresh.at))
             if self._fresh_ids.get(message.id) == seq:
                 item: Item = {
-                    "session_id": text(self.key),
+                    "session_id": session,
                     "entry": text(id_entry(message.id)),
                     "timestamp": at,
                     "seq": number(seq),
                 }
                 item |= items.lifetime_of(message)
-                out.append(Entry(item, message.id if self._in_question(message.id) else None))
+                yield Entry(item, message.id if self._in_question(message.id) else None)
             if seq > 1 and (seq - 1) % SEGMENT == 0:
-                out.append(Entry({"session_id": text(self.key), "entry": text(seq_entry(seq)), "timestamp": at}))
-        return out
+                yield Entry({"session_id": session, "entry": text(seq_entry(seq)), "timestamp": at})
 
     def vectors(self, *, fresh: bool) -> list[Item]:
         """The items of the attached vectors: of messages that this commit writes, or of those that were there."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from recollect.errors import Unsupported
-from recollect.store import PATHS
+from recollect.store import PATHS, Stretch
 from recollect.store.contract import Key, Row
 from recollect.stores.postgres.names import in_schema
 from recollect.stores.postgres.rows import (
@@ -49,6 +49,30 @@ _GET: dict[str, tuple[str, Callable[[Any], Row]]] = {
     "preferences": (
         f"SELECT {PREFERENCE_COLUMNS} FROM recollect.preferences AS p WHERE p.scope = $1 AND p.user_id = $2",
         preferences_of,
+    ),
+}
+
+
+# Each part is a look into the primary key; without LATERAL and its LIMIT the planner may read the table instead.
+_PARTS = f"""
+FROM unnest($3::text[], $4::text[]::bigint[], $5::text[]::bigint[]) WITH ORDINALITY AS q (session_id, first, last, n)
+JOIN recollect.sessions AS s ON s.scope = $2 AND s.session_id = q.session_id AND {_LIVE_SESSION}
+CROSS JOIN LATERAL (
+    SELECT x.* FROM recollect.{{table}} AS x
+    WHERE x.session_no = s.session_no AND x.seq BETWEEN q.first AND q.last ORDER BY x.seq LIMIT q.last - q.first + 1
+) AS {{alias}}
+"""
+_STRETCHES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "messages": (
+        f"SELECT q.n, {MESSAGE_COLUMNS}{_PARTS.format(table='messages', alias='m')}WHERE {_LIVE_MESSAGE}"
+        " ORDER BY q.n, m.seq",
+        message_of,
+    ),
+    "vectors": (
+        f"SELECT q.n, {VECTOR_COLUMNS}{_PARTS.format(table='vectors', alias='v')}WHERE EXISTS (SELECT"
+        f" FROM recollect.messages AS m WHERE m.session_no = v.session_no AND m.seq = v.seq AND {_LIVE_MESSAGE})"
+        " ORDER BY q.n, v.seq",
+        vector_of,
     ),
 }
 
@@ -124,6 +148,13 @@ class Reads:
                 values += [_value(part) for part in bound]
         values.append(str(min(limit, MAX_SEQ)))
         return Statement(sql, tuple(values), record)
+
+    def stretches(self, path: str, scope: str, asked: Sequence[Stretch], now: datetime) -> Statement:
+        """Parts of logs; each row begins with the number of its part."""
+        sql, record = _STRETCHES[path]
+        ids, firsts, lasts = zip(*asked, strict=True)
+        values = (now, escape(scope), list(map(escape, ids)), list(map(_value, firsts)), list(map(_value, lasts)))
+        return Statement(in_schema(sql, self._schema), values, record)
 
 
 def _value(part: Any) -> Any:

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from msgspec.structs import replace
 
 from recollect.errors import ConfigError, RecollectError, Unsupported, missing_extra
 from recollect.model import Change, Message, Swept
-from recollect.store import Append, Attach, Capabilities, Commit, Driver, Filter, Found, Op, Partition, Result, Store
+from recollect.store import (
+    Append,
+    Attach,
+    Capabilities,
+    Commit,
+    Driver,
+    Filter,
+    Found,
+    Op,
+    Partition,
+    Result,
+    Store,
+    Stretch,
+)
 from recollect.store.contract import Key, Row, check_ops
 
 try:
@@ -35,6 +48,8 @@ if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 SWEEP_SESSIONS = 50
+STRETCHES = 1000
+"""Parts of logs that one statement reads."""
 SWEEP_ROWS = 2000
 """A sweep works in small transactions, so that appends come in between."""
 
@@ -216,6 +231,19 @@ class PostgresStore(Store):
             path, hash, after, before, since, until, limit, reverse, self.driver.now()
         )
         return list(map(record, await link.fetch(sql, values))) if sql else []
+
+    async def stretches(
+        self, path: Literal["messages", "vectors"], scope: str, asked: Sequence[Stretch]
+    ) -> list[Sequence[Any]]:
+        found: list[Sequence[Any]] = [[] for _ in asked]
+        for start in range(0, len(asked), STRETCHES):
+            some = asked[start : start + STRETCHES]
+            sql, values, record = self._reads.stretches(path, scope, some, self.driver.now())
+            parts: list[list[Any]] = [[] for _ in some]
+            for number, *row in await self._open_link.fetch(sql, values):
+                parts[number - 1].append(record(row))
+            found[start : start + len(some)] = parts
+        return found
 
     async def search(
         self,

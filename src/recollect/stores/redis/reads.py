@@ -9,7 +9,7 @@ from typing import Any
 from recollect.errors import Unsupported
 from recollect.model import Message, Preferences, Session, Summary, Vector
 from recollect.store.codec import dump_time
-from recollect.store.contract import Key, Row
+from recollect.store.contract import Key, Row, Stretch
 from recollect.stores.redis.keys import Keys, SessionKeys
 from recollect.stores.redis.records import (
     PREFERENCE_FIELDS,
@@ -20,7 +20,7 @@ from recollect.stores.redis.records import (
     preferences_of,
     summary_of,
 )
-from recollect.stores.redis.scripts import BOUNDS, HEADERS
+from recollect.stores.redis.scripts import BOUNDS, HEADERS, Command
 from recollect.stores.redis.vectors import vector_of
 from recollect.stores.redis.wire import Unit, Wire, settled
 
@@ -146,6 +146,28 @@ class Reads:
                 out.update(((session, message.seq), message) for message in messages)
         return out
 
+    async def stretches(self, path: str, scope: str, asked: Sequence[Stretch], now: str) -> list[Sequence[Any]]:
+        """Parts of logs, or of their vectors."""
+        units = []
+        for session, first, last in asked:
+            keys = self._keys.session(scope, session)[1]
+            first, last = max(first, 0), min(last, MAX_SEQ)
+            reads: list[Command] = [("XRANGE", keys.messages, f"{first}-0", f"{last}-0")]
+            if path == "vectors":
+                expiring = ("ZRANGEBYLEX", keys.expiring, "-", f"[{now}~")
+                reads = [("ZRANGEBYSCORE", keys.vectors, first, last), expiring]
+            units.append(Unit(keys.header, (_head(keys), *reads)))
+        out: list[Sequence[Any]] = []
+        answers = settled(await self._wire.ask_all(units))
+        for (session, _, _), (head, found, *expired) in zip(asked, answers, strict=True):
+            if not _is_live(head, now):
+                out.append([])
+            elif path == "messages":
+                out.append(_messages(found, session, head[1], now, None))
+            else:
+                out.append(_kept(found, session, expired[0]))
+        return out
+
     async def vectors(
         self, scope: str, session: str, now: str, *, low: int, high: int, limit: int, reverse: bool
     ) -> list[Vector]:
@@ -164,15 +186,14 @@ class Reads:
             )
             if not _is_live(head, now):
                 return []
-            gone = {int(member.partition(" ")[2]) for member in expired}
-            page = [vector_of(member, session) for member in members]
-            out += [vector for vector in page if vector.seq not in gone]
+            out += _kept(members, session, expired)
             if len(members) < count:
                 break
+            edge = vector_of(members[-1], session).seq
             if reverse:
-                high = page[-1].seq - 1
+                high = edge - 1
             else:
-                low = page[-1].seq + 1
+                low = edge + 1
         return out
 
     async def log(
@@ -233,6 +254,12 @@ def _head(keys: SessionKeys) -> tuple[str, ...]:
 def _is_live(head: Sequence[str | None], now: str) -> bool:
     """Whether a header with these fields, the version first and the expiry last, is there."""
     return head[0] is not None and (head[-1] is None or head[-1] > now)
+
+
+def _kept(members: Sequence[str], session: str, expired: Sequence[str]) -> list[Vector]:
+    """The vectors of members whose messages have not expired."""
+    gone = {int(member.partition(" ")[2]) for member in expired}
+    return [vector for vector in (vector_of(member, session) for member in members) if vector.seq not in gone]
 
 
 def _messages(

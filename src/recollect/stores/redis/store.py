@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from recollect.errors import ConfigError, RecollectError, Unsupported
 from recollect.model import Change, Message, Swept
-from recollect.store import Attach, Capabilities, Commit, Driver, Filter, Found, Op, Partition, Result, Store
+from recollect.store import (
+    Attach,
+    Capabilities,
+    Commit,
+    Driver,
+    Filter,
+    Found,
+    Op,
+    Partition,
+    Result,
+    Store,
+    Stretch,
+)
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key, Row, check_ops
 from recollect.stores.redis import schema
@@ -213,6 +225,12 @@ class RedisStore(Store):
         if path == "messages_by_id":
             return await self._reads.by_id(hash[0], hash[1], hash[2], now, **bounds)
         raise Unsupported(f"no path {path!r}")
+
+    async def stretches(
+        self, path: Literal["messages", "vectors"], scope: str, asked: Sequence[Stretch]
+    ) -> list[Sequence[Any]]:
+        self._check_open()
+        return await self._reads.stretches(path, scope, asked, self._now())
 
     async def search(
         self,

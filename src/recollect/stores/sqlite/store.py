@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from recollect.errors import InvalidInput, NotFound, RecollectError, Unsupported
 from recollect.model import Change, Message, Swept
-from recollect.store import Capabilities, Commit, Driver, Filter, Found, LogText, Op, Partition, Result, Store
+from recollect.store import Capabilities, Commit, Driver, Filter, Found, LogText, Op, Partition, Result, Store, Stretch
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key, Row, check_ops
 from recollect.stores._sql import CHANGE_COLUMNS, change_of
@@ -179,6 +179,21 @@ class SQLiteStore(Store):
     ) -> list[Any]:
         with self._connections.reading() as connection:
             return reads.query(connection, path, hash, after, before, since, until, limit, reverse, self._now(), decode)
+
+    async def stretches(
+        self, path: Literal["messages", "vectors"], scope: str, asked: Sequence[Stretch]
+    ) -> list[Sequence[Any]]:
+        return await self.driver.run(self._stretches, path, scope, asked)
+
+    def _stretches(self, path: str, scope: str, asked: Sequence[Stretch]) -> list[Sequence[Any]]:
+        now = self._now()
+        with self._connections.reading() as connection:
+            return [
+                reads.query(
+                    connection, path, (scope, id), (first - 1,), (last + 1,), None, None, last - first + 1, False, now
+                )
+                for id, first, last in asked
+            ]
 
     async def query_json(
         self, hash: Key, *, after: Key | None = None, before: Key | None = None, limit: int, reverse: bool = False

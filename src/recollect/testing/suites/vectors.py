@@ -12,7 +12,7 @@ import pytest
 
 from recollect.errors import Unsupported
 from recollect.model import Message, Vector
-from recollect.store import Attach, Delete
+from recollect.store import Attach, Delete, Stretch
 from recollect.testing.kit import SCOPE, Kit
 from recollect.testing.suite import Suite
 
@@ -75,6 +75,18 @@ class Vectors(Suite):
         assert [v.seq for v in await self.kept(kit, limit=2)] == [1, 2]
         assert [v.seq for v in await self.kept(kit, after=(2,), limit=2)] == [4, 5]
         assert [v.seq for v in await self.kept(kit, before=(5,), limit=2, reverse=True)] == [4, 2]
+
+    async def test_vectors_in_stretches(self, kit: Kit) -> None:
+        """Parts of many logs have the vectors of their messages that are there."""
+        rows = await kit.append("s", *"abc", kit.message("d", ttl=10))
+        (other,) = await kit.append("t", "e")
+        given = [of(row, 20.0 * row.seq) for row in rows if row.seq != 2]
+        await attach(kit, "s", *given)
+        await attach(kit, "t", of(other))
+        kit.clock.forward(10)
+        asked = [Stretch("t", 1, 3), Stretch("s", 2, 9), Stretch("nowhere", 1, 2), Stretch("s", 1, 1)]
+        found = await kit.store.stretches("vectors", SCOPE, asked)
+        assert [list(part) for part in found] == [[of(other)], [given[1]], [], [given[0]]]
 
     async def test_another_takes_its_place(self, kit: Kit) -> None:
         """A message has one vector: attaching again replaces it, of another model too."""

@@ -9,6 +9,7 @@ import pytest
 
 from recollect.errors import Unsupported
 from recollect.model import Message
+from recollect.store import Stretch
 from recollect.testing.kit import SCOPE, Kit, a_document, place
 from recollect.testing.suite import Suite
 
@@ -88,6 +89,25 @@ class Windows(Suite):
                         shown = rows[:limit]
                         assert found.text == b",".join(row.to_json() for row in shown), asked
                         assert (found.last, found.more, found.user_id) == (shown[-1].seq, len(rows) > limit, "u")
+
+    async def test_stretches(self, kit: Kit) -> None:
+        """Parts of many logs are what `query` gives of each: in the order asked, empty where nothing is."""
+        for session in "st":
+            await kit.append(session, *(kit.message(f"{session}{n}") for n in range(1, 7)))
+        await kit.append("away", kit.message("gone"), ttl=10)
+        await kit.append("s", kit.message("short", ttl=10))
+        await kit.delete(session="s", table="messages", seq=3)
+        kit.clock.forward(10)
+        asked = [Stretch("s", 2, 4), Stretch("t", -1, 1), Stretch("nowhere", 1, 5), Stretch("s", 5, 10**12)]
+        asked += [Stretch("away", 1, 1), Stretch("s", 2, 4), Stretch("t", 9, 9)] + [Stretch("t", 4, 5)] * 400
+        found = await kit.store.stretches("messages", SCOPE, asked)
+        wanted = [["s2", "s4"], ["t1"], [], ["s5", "s6"], [], ["s2", "s4"], [], *[["t4", "t5"]] * 400]
+        assert [[row.content for row in part] for part in found] == wanted
+        assert [list(part) for part in found[:2]] == [
+            await kit.log("s", after=(1,), before=(5,)),
+            await kit.log("t", before=(2,)),
+        ]
+        assert list(await kit.store.stretches("messages", SCOPE, [])) == []
 
     async def test_since_and_until(self, kit: Kit) -> None:
         """Of messages, `since` takes in its own instant and `until` does not."""
