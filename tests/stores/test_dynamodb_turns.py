@@ -15,16 +15,9 @@ import pytest
 from recollect import AsyncRecollect, Recollect
 from recollect.errors import Conflict, Unavailable
 from recollect.stores.dynamodb import turns
-from tests.services.dynamodb import make_store, remove_tables
+from tests.services.dynamodb import make_store
 
 Request = Callable[[str, dict[str, Any]], dict[str, Any]]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A place whose tables are removed."""
-    yield tmp_path
-    remove_tables(tmp_path)
 
 
 class _Gate:
