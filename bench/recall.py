@@ -23,6 +23,7 @@ from uuid import uuid4
 import numpy as np
 
 from recollect import Recollect
+from recollect.core import sources
 
 QUESTIONS = 60
 DIMENSIONS = 384
@@ -147,12 +148,17 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=100_000, help="of one user; 0 leaves it out")
     parser.add_argument("--users", type=int, default=1000, help="with a thousand messages each; 0 leaves them out")
     parser.add_argument("--held", type=int, default=10_000, help="in one log; 0 leaves it out")
+    parser.add_argument(
+        "--most", type=int, help="hold so many messages at most: what more of one user costs, with fewer"
+    )
     parser.add_argument("--url")
     parser.add_argument("--write", metavar="URL", help=argparse.SUPPRESS)
     parser.add_argument("--cpu", action="store_true", help="count this process's own time: for a busy machine")
     told = parser.parse_args()
     if told.write:
         return write(told.write)
+    if told.most:
+        sources.MOST_ROWS = told.most
     clock = time.process_time if told.cpu else time.perf_counter
     dice = random.Random(7)
     asked = [row["content"] for row in lines(random.Random(9), "x", QUESTIONS, 1)]
