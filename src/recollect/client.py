@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
-from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
 
 from recollect.connect import OnUnavailable, buffered
 from recollect.core.areas import check_path
@@ -18,8 +16,6 @@ from recollect.core.extractor import DigestReport, Extractor
 from recollect.core.feed import follow
 from recollect.core.pages import page_of_sessions
 from recollect.core.recall import recall
-from recollect.core.reindex import Progress as ReindexProgress
-from recollect.core.reindex import Reindexed, check_index, reindex
 from recollect.core.statistics import total_stats
 from recollect.core.summarizer import Summarizer
 from recollect.core.tokens import TokenCounter
@@ -32,34 +28,20 @@ from recollect.core.transfer import (
     import_batches,
     read_here,
 )
-from recollect.errors import ConfigError, InvalidInput
-from recollect.model import (
-    JSON,
-    Buffered,
-    Change,
-    Delivered,
-    Hit,
-    Page,
-    Session,
-    Stats,
-    Swept,
-)
+from recollect.errors import InvalidInput
+from recollect.model import JSON, Change, Hit, Page, Session, Stats
 from recollect.namespace import AsyncNamespaceHandle
 from recollect.recall.embedders import Embedder
 from recollect.session import AsyncSessionHandle
 from recollect.store import Driver, SessionDefaults, Store, utc_now
 from recollect.store.driver import Clock
+from recollect.upkeep import Upkeep
 from recollect.user import AsyncUserHandle
-
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Lock
 
 DEFAULT_SCOPE = "default"
 
-RefusedRule = Literal["keep", "again", "drop"]
 
-
-class AsyncRecollect:
+class AsyncRecollect(Upkeep):
     """The memory of a chatbot or an agent, on one store.
 
     Parameters
@@ -115,21 +97,16 @@ class AsyncRecollect:
         embedder: Embedder | None,
     ) -> None:
         check_clock(driver.now)
-        self._store = store
-        self._driver = driver
         self._defaults = SessionDefaults(ttl=check_ttl(ttl), sliding=check_flag(sliding, "sliding"))
-        self._base = Base(
-            self._store,
+        base = Base(
+            store,
             driver,
             tenant=check_id(scope, "scope"),
             count=count_tokens,
             summarizer=summarizer,
             embedder=_checked_embedder(embedder),
         )
-        self._state = "new"
-        self._opened = False
-        self._parent: AsyncRecollect | None = None
-        self._opening: tuple[AbstractEventLoop, Lock] | None = None
+        self._start(store, driver, base)
 
     @property
     def store(self) -> Store:
@@ -149,69 +126,9 @@ class AsyncRecollect:
     def in_scope(self, scope: str) -> AsyncRecollect:
         """The same store seen by another tenant; it is opened and closed by this client."""
         twin = object.__new__(type(self))
-        twin._store, twin._driver, twin._defaults = self._store, self._driver, self._defaults
-        twin._base = self._base.of_tenant(check_id(scope, "scope"))
-        twin._state, twin._parent, twin._opening = "child", self, None
+        twin._defaults = self._defaults
+        twin._start(self._store, self._driver, self._base.of_tenant(check_id(scope, "scope")), parent=self)
         return twin
-
-    async def open(self) -> None:
-        """Open the store: check its schema or create it. Done by itself on first use."""
-        await self._ready()
-
-    async def close(self) -> None:
-        """Close the store and let go of threads. Closing twice is harmless."""
-        if self._parent is not None:
-            return
-        was, self._state = self._state, "closed"
-        if self._driver.blocking:
-            if was == "open":
-                await self._store.close()
-        else:
-            async with self._turn():  # behind a task that is still opening
-                if self._opened:
-                    await self._store.close()
-                    self._opened = False
-        self._driver.close()
-
-    async def __aenter__(self) -> Self:
-        await self._ready()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def _ready(self) -> Base:
-        if self._state == "open":
-            return self._base
-        if self._parent is not None:
-            await self._parent._ready()
-            return self._base
-        if self._state == "closed":
-            raise ConfigError("this client is closed: make a new one")
-        if self._driver.blocking:
-            await self._store.open(self._driver)
-            self._base.views.index_fits = await check_index(self._base)
-            self._state = "open"
-            return self._base
-        async with self._turn():
-            if self._state == "new":
-                self._opened = True
-                await self._store.open(self._driver)
-                self._base.views.index_fits = await check_index(self._base)
-                if self._state == "new":
-                    self._state = "open"
-        return await self._ready() if self._state == "closed" else self._base
-
-    def _turn(self) -> Lock:
-        """The lock of the running loop under which the store is opened and closed."""
-        from asyncio import Lock, get_running_loop
-
-        loop = get_running_loop()
-        if self._opening is None or self._opening[0] is not loop:
-            self._opening = (loop, Lock())
-        return self._opening[1]
 
     def session(
         self, id: str, user: str | None = None, *, ttl: float | None = None, sliding: bool | None = None
@@ -357,72 +274,6 @@ class AsyncRecollect:
         check_flag(again, "again")
         check_flag(wait, "wait")
         return await digest(base, checked_extractor(extractor), again=again, wait=wait, progress=progress)
-
-    async def buffered(self) -> Buffered:
-        """What is kept for a store that was away: what waits, what was refused, of all tenants together.
-
-        Asks the buffer and not the store. All zero with ``on_unavailable="raise"``.
-        """
-        return await self._store.buffered(self._driver)
-
-    async def deliver(self, *, refused: RefusedRule = "keep") -> Delivered:
-        """Deliver everything that the buffer keeps for this store, in the order of the appends.
-
-        Parameters
-        ----------
-        refused: what becomes of what the store refused before: ``keep`` leaves it, ``again`` tries it once more in its old
-            place, ``drop`` removes it for good.
-
-        Raises `Unavailable` if the store is (still) away; what was delivered by then stays delivered.
-        """
-        if refused not in ("keep", "again", "drop"):
-            raise InvalidInput(f"refused is keep, again or drop, not {refused!r}", field="refused")
-        return await (await self._ready()).store.deliver(refused)
-
-    async def sweep(self) -> Swept:
-        """Remove what has expired (it is never read anyway), old entries of the feed, and deleted remains on disk."""
-        return await (await self._ready()).store.sweep()
-
-    async def create_tables(self) -> list[str]:
-        """Make what the store needs and is not there: tables, a schema, a file; the names of what was made.
-
-        For set-up by hand, where the program itself may not. Called before the client is open.
-        Raises `ConfigError` for what is there and does not fit, `Unavailable` if the database is away.
-        """
-        self._not_open()
-        return await self._store.create_tables(self._driver)
-
-    async def check_tables(self) -> list[str]:
-        """What of the store's tables is missing or not as it is needed, a sentence each; nothing is made.
-
-        Called before the client is open. Raises `Unavailable` if the database is away.
-        """
-        self._not_open()
-        return await self._store.check_tables(self._driver)
-
-    def _not_open(self) -> None:
-        if self._state != "new":
-            raise ConfigError("tables are made and checked by a client that is not open yet")
-
-    async def warnings(self) -> list[str]:
-        """What in the database's set-up endangers what is promised, with what to do about it; empty if all is well."""
-        base = await self._ready()
-        stale = (
-            [] if await check_index(base) else ["the index was made by other rules: recollect reindex makes it anew"]
-        )
-        return [*stale, *await base.store.warnings()]
-
-    async def reindex(self, progress: ReindexProgress | None = None) -> Reindexed:
-        """Make anew what is derived of the messages: the index of words, of all tenants, where it was made by another
-        version's rules; and vectors by the embedder that is set, for what has none of its model.
-
-        Parameters
-        ----------
-        progress: called with ``"terms"`` or ``"vectors"`` and how many messages are done.
-
-        Everything else goes on meanwhile. Raises `Unavailable` when the embedder is away; what it has made is kept.
-        """
-        return await reindex(await self._ready(), progress)
 
     async def import_lines(
         self,

@@ -49,6 +49,34 @@ def test_all_sections(memory: Recollect) -> None:
     assert context.to_dict()["messages"] == context.messages
 
 
+def test_roles_of_frameworks_are_sent_in_the_words_of_models(memory: Recollect) -> None:
+    """``human`` and ``ai`` would be refused by an endpoint; the stored messages keep the words they were given in."""
+    session = memory.session("s")
+    given = [
+        say("Rules.", "developer"),
+        say("Hello", "human"),
+        say("Hi!", "ai"),
+        say("Well?", "model"),
+        say("So?", "user"),
+    ]
+    session.append(given)
+    sent = [message["role"] for message in session.context().messages]
+    assert sent == ["developer", "user", "assistant", "assistant", "user"]
+    assert [message.to_provider() for message in session.read()] == given
+
+
+def test_the_result_of_a_tool_is_not_the_question(memory: Recollect) -> None:
+    """In Anthropic's shape a tool's result comes in the user's name; what is looked for is what the user asked."""
+    memory.session("older", "ann").append([say("The apollo rocket stands in hangar nine.", created_at=DAY)])
+    session = memory.session("now", "ann")
+    call = {"type": "tool_use", "id": "c", "name": "look", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "c", "content": "Sunny, 22 degrees."}
+    asked = say("Where is the apollo rocket?")
+    session.append([asked, {"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}])
+    context = session.context()
+    assert "stands in hangar nine" in memory_text(context)
+
+
 def test_the_summary_stands_for_what_the_window_cannot_show(memory: Recollect) -> None:
     """With little room the summary is shown; when the window shows everything, it is left out, with its reason."""
     session = memory.session("s")

@@ -42,6 +42,8 @@ def test_tokens_lengths_days_and_hours(memory: Recollect) -> None:
     assert (one.sessions_by_day, one.lengths, one.latency) == ({"2026-05-03": 1}, spread(5, 2), spread(1))
     assert found.to_dict()["lengths"] == {"count": 5, "mean": 5, "median": 5, "p95": 5, "max": 5}
     short = memory.stats()
+    assert {short.to_dict()[name] for name in ("tokens", "latency", "first_message_at")} == {None}
+    assert short.to_dict()["messages_by_day"] is None
     assert short == Stats(sessions=2, messages=5, users=1, active_sessions=short.active_sessions)
 
 

@@ -40,7 +40,9 @@ def test_search_finds_words_and_narrows(api: TestClient) -> None:
 def test_figures_of_a_scope_a_user_a_session(api: TestClient) -> None:
     api.post("/api/v1/sessions/a/messages", json=[HI, HI], params={"user_id": "ann"})
     api.post("/api/v1/sessions/b/messages", json=HI)
-    assert api.get("/api/v1/stats").json()["messages"] == 3
+    short = api.get("/api/v1/stats").json()
+    assert (short["messages"], short["tokens"], short["messages_by_role"], short["detail"]) == (3, None, None, False)
+    StatsOut.model_validate(short, extra="forbid")
     assert api.get("/api/v1/stats?user_id=ann").json()["messages"] == 2
     detail = api.get("/api/v1/stats?session_id=b&detail=true").json()
     assert detail["messages_by_role"] == {"user": 1}

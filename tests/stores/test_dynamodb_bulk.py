@@ -14,21 +14,14 @@ from recollect import Recollect
 from recollect.errors import Unavailable
 from recollect.store import Delete
 from recollect.store.driver import drive
-from recollect.stores.dynamodb import commit, staged
+from recollect.stores.dynamodb import commit, items, staged
 from recollect.stores.dynamodb.client import Cancelled
 from recollect.stores.dynamodb.header import header_of
 from recollect.testing.kit import Kit
 from recollect.testing.modes import BlockingMode
-from tests.services.dynamodb import make_store, prefix_of, raw_client, remove_tables
+from tests.services.dynamodb import make_store, prefix_of, raw_client
 
 HI = {"role": "user", "content": "hi"}
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A place whose tables are removed."""
-    yield tmp_path
-    remove_tables(tmp_path)
 
 
 def _rows(count: int, *, start: int = 0) -> list[dict[str, Any]]:
@@ -75,6 +68,33 @@ def test_an_import_has_several_requests_on_the_way_and_exact_numbers(place: Path
             rows = memory.session(f"s{n}").tail(1000)
             assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
     assert not [entry for entry in _entries(place) if entry.startswith("lane/")]
+
+
+def test_the_first_of_many_are_on_their_way_while_the_rest_is_made(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, make = 0, items.message_items
+
+    def counted(*args: Any, **options: Any) -> Any:
+        nonlocal made
+        made += 1
+        return make(*args, **options)
+
+    monkeypatch.setattr(items, "message_items", counted)
+    store = make_store(place)
+    with Recollect(store) as memory:
+        memory.open()
+        request, sent = store._client.request, list[int]()
+
+        def watched(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+            sent.append(made)
+            return request(operation, arguments)
+
+        store._client.request = watched  # type: ignore[method-assign]
+        memory.session("s").append(_rows(1000))
+        assert made == 1000
+        assert len([count for count in sent if count < 1000]) > 10
+        assert [row.content for row in memory.session("s").tail(1000)] == [str(n) for n in range(1000)]
 
 
 def test_an_import_repeated_writes_nothing(place: Path) -> None:

@@ -18,19 +18,13 @@ from recollect.store.driver import drive
 from recollect.stores.memory import MemoryStore
 from recollect.stores.postgres import PostgresStore, bulk
 from recollect.stores.postgres.rows import ITEM_BYTES
-from tests.services.postgres import Proxy, Server, own_server, postgres_url, schema
+from tests.services.postgres import Proxy, Server, own_server, postgres_url
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 HOSTILE = [
     "plain", "", "a\tb", "a\nb\r\nc\r", "back\\slash", "\\N", "\\.", "\\.\n", "a\0b", "\1", "\1\1\2", "\\t\\n", "'quoted' \"twice\"",
     "한국어 💬 \u2028\u2029\x85", "\x02\x7f", "{\"a\": [1, \"\\u0000\"]}", "x" * 300_000, "$1 %s {}", "\\", "\t", "\n", "NULL",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    with schema() as found:
-        yield found
 
 
 class Pair:
@@ -126,6 +120,30 @@ def test_what_is_there_is_not_written_again(pair: Pair) -> None:
     pair.send(_append("a", *_rows(200), *twice, *twice, user_id="ann"), _append("b", *_rows(150)), _append("c"))
     pair.send(_append("a", *_rows(200), user_id="ann"), _append("b", *_rows(150)))
     pair.check("a", "b", "c")
+
+
+def test_what_is_there_among_others_is_found_though_only_the_ends_are_looked_for(pair: Pair) -> None:
+    rows = _rows(120)
+    pair.send(_append("a", rows[60]), _append("b", *_rows(5, "b")))
+    # The row in the middle is refused: everything is undone, and comes again.
+    pair.send(_append("b", *_rows(60, "x")), _append("a", *rows), _append("c", *_rows(60)))
+    pair.send(_append("a", *_rows(60, "y"), *rows[30:90], *_rows(60, "z")))
+    pair.check("a", "b", "c")
+
+
+def test_one_in_the_middle_that_has_expired_is_written_anew(pair: Pair) -> None:
+    rows = _rows(120)
+    pair.send(_append("a", rows[60].replace(expires_at=NOW + timedelta(seconds=10)), *_rows(3, "other")))
+    pair.now += timedelta(seconds=30)
+    pair.send(_append("a", *rows))
+    pair.check("a")
+
+
+def test_plain_text_and_others_keep_their_order(pair: Pair) -> None:
+    rows = _rows(150)
+    rows[::3] = [row.replace(metadata={"n": n}, name="ann") for n, row in enumerate(rows[::3])]
+    pair.send(_append("mixed", *rows), _append("rich", *_rows(60, extra={"a": 1})), _append("plain", *_rows(60)))
+    pair.check("mixed", "rich", "plain")
 
 
 def test_owners(pair: Pair) -> None:
@@ -239,7 +257,9 @@ def test_in_a_transaction_of_the_users_own_it_is_undone_with_it(name: str) -> No
             assert len(memory.session("s0").tail(1000)) == 100
             connection.rollback()
             assert memory.session("s0").tail() == []
-            memory.import_lines(lines)
+            memory.session("s0").append({"role": "user", "content": "first", "id": "50"})
+            report = memory.import_lines({**line, "id": f"{n // 3}"} for n, line in enumerate(lines))
+            assert (report.written, report.known) == (299, 1)
             connection.commit()
     with Recollect(f"{postgres_url()}?schema={name}") as memory:
         assert {row.content for row in memory.session("s2").tail(1000)} == {"é"}

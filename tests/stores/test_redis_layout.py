@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,19 +20,6 @@ from recollect.testing.suites.isolation import HOSTILE
 from tests.services import redis as servers
 
 START = datetime(2026, 11, 21, 0, 52, 30, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def prefix(tmp_path: Path) -> Iterator[str]:
-    prefix = servers.prefix_of(tmp_path)
-    yield prefix
-    servers.remove(servers.server_url(), prefix)
-
-
-@pytest.fixture
-def raw() -> Iterator[Any]:
-    with redis.Redis.from_url(servers.server_url(), decode_responses=True) as client:
-        yield client
 
 
 @pytest.fixture

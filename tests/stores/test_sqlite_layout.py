@@ -10,7 +10,7 @@ import pytest
 
 from recollect import Recollect
 from recollect.store import TABLES
-from recollect.stores.sqlite import reads
+from recollect.stores.sqlite import index, reads
 
 
 @pytest.fixture
@@ -109,3 +109,30 @@ def test_what_was_just_said_is_found_before_and_after_it_is_moved_to_the_index(t
     connection.execute("INSERT INTO recollect_terms (recollect_terms, rank) VALUES ('integrity-check', 1)")
     assert connection.execute("SELECT value FROM recollect_meta WHERE name = 'indexed_rows'").fetchone() == (0,)
     connection.close()
+
+
+def test_messages_that_come_one_by_one_are_moved_to_the_index_in_batches(tmp_path: Path) -> None:
+    with Recollect(f"sqlite:///{tmp_path}/i.db") as memory, sqlite3.connect(tmp_path / "i.db") as connection:
+        for number in range(1, 2 * index.BATCH + 10):
+            memory.session(f"s-{number % 3}").append({"role": "user", "content": f"word{number}"})
+            (moved,) = connection.execute("SELECT value FROM recollect_meta WHERE name = 'indexed_rows'").fetchone()
+            assert moved == number - number % index.BATCH
+    connection.close()
+
+
+def test_a_repeated_id_between_new_ones_takes_no_number_and_no_place_in_the_feed(tmp_path: Path) -> None:
+    with Recollect(f"sqlite:///{tmp_path}/r.db") as memory, Recollect(f"sqlite:///{tmp_path}/r.db") as other:
+        session = memory.session("s")
+        ids = ["a", "b", "a", "c", "c", "d", "b"]
+        given = [session.append({"role": "user", "content": id, "id": id})[0].seq for id in ids]
+        assert given == [1, 2, 1, 3, 3, 4, 2]
+        twin = other.session("s").append({"role": "user", "content": "e", "id": "e"})
+        assert twin[0].seq == 5
+        again = session.append({"role": "user", "content": "e", "id": "e"})
+        assert (again[0].seq, again.written) == (5, 0)
+        assert session.append({"role": "user", "content": "f"})[0].seq == 6
+        changes = memory.changes().items
+        assert [change.first_seq for change in changes] == [1, 2, 3, 4, 5, 6]
+        info = session.info()
+        assert info is not None
+        assert (info.message_count, info.last_seq) == (6, 6)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from recollect.core.base import Base
-from recollect.core.checks import check_count
+from recollect.core.checks import check_count, check_optional_time
 from recollect.core.cursors import make_cursor, read_cursor
 from recollect.model import Page, Session
 
@@ -41,3 +41,34 @@ def page_json(items: bytes, cursor: str | None) -> bytes:
     items: a JSON array. cursor: letters and digits that need no escape; see `make_cursor`.
     """
     return b'{"items":%b,"cursor":%b}' % (items, b"null" if cursor is None else b'"%b"' % cursor.encode())
+
+
+class Bounds:
+    """The checked bounds of a page of a log, and the question that its cursor belongs to."""
+
+    __slots__ = ("after", "before", "question", "since", "until")
+
+    def __init__(
+        self,
+        base: Base,
+        session_id: str,
+        after: int | None,
+        before: int | None,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+        reverse: bool,
+        cursor: str | None,
+    ) -> None:
+        check_count(limit, "limit")
+        low = 0 if after is None else check_count(after, "after", least=0, most=None)
+        high = None if before is None else check_count(before, "before", least=0, most=None)
+        self.since, self.until = check_optional_time(since, "since"), check_optional_time(until, "until")
+        self.question = ("read", base.scope, session_id, low, high, self.since, self.until, reverse)
+        place = read_cursor(self.question, cursor, (int,))
+        if place is not None and reverse:
+            high = place[0]
+        elif place is not None:
+            low = place[0]
+        self.after = (low,) if low else None
+        self.before = None if high is None else (high,)

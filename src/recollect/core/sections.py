@@ -23,7 +23,7 @@ from recollect.core.known import (
 from recollect.core.messages import answers_of
 from recollect.core.window import Backwards, Unit, system_messages
 from recollect.errors import LimitExceeded
-from recollect.model import Hit, Message, Preferences, Summary
+from recollect.model import JSON, Hit, Message, Preferences, Summary
 
 RECALLED_PASSAGES = 12
 QUESTION_REACH = 200
@@ -33,6 +33,8 @@ OVER = "over its share of the budget"
 
 SHORTENINGS = 8
 """How often a summary is shortened again, by a counter that counts a text as more than its sentences."""
+
+_FRAMEWORK_ROLES = frozenset({"human", "ai", "model"})
 
 SECTIONS = ("instructions", "preferences", "summary", "recalled", "question", "window")
 
@@ -82,7 +84,7 @@ class Filling:
             if len(self._ahead) >= QUESTION_REACH or (unit := await self._units.next()) is None:
                 return
             self._ahead.append(unit)
-        self.question = next(m.text for m in reversed(unit.messages) if _asks(m))
+        self.question = next(_own_words(m) for m in reversed(unit.messages) if _asks(m))
         if unit is not newest and unit.tokens <= self._max - self._spent:
             self._asked = unit
             self._spent += unit.tokens
@@ -221,7 +223,7 @@ class Filling:
         text = self._known.text()
         recent = [message for unit in reversed(self._window) for message in unit.messages]
         asked = [] if self._asked is None else self._asked.messages
-        messages = [message.to_provider() for message in self._instructions]
+        messages = [_to_send(message) for message in self._instructions]
         recalled = sorted(self._known.hits.values(), key=lambda hit: -hit.score)
         if text:
             messages.append({"role": "system", "content": text})
@@ -229,7 +231,7 @@ class Filling:
             for name, cost in self._known.costs(self._caps).items():
                 if name in self._sections:
                     self._sections[name] = structs.replace(self._sections[name], tokens=cost)
-        messages += [message.to_provider() for message in (*asked, *recent)]
+        messages += [_to_send(message) for message in (*asked, *recent)]
         if self._asked is not None:
             self._note("question", self._asked.tokens, len(asked), "the user's last message, beyond the window")
         self._note("window", self._shown, len(recent), "the newest messages")
@@ -245,6 +247,21 @@ class Filling:
         )
 
 
+def _to_send(message: Message) -> dict[str, JSON]:
+    """A message in the shape it was given in, but for a role in the words of a framework, which models refuse."""
+    ready = message.to_provider()
+    if ready["role"] in _FRAMEWORK_ROLES:
+        ready["role"] = message.role
+    return ready
+
+
 def _asks(message: Message) -> bool:
     """Whether a user says something, and does not merely hand in the result of a tool."""
-    return message.role == "user" and (bool(message.text) or not answers_of(message))
+    return message.role == "user" and (bool(_own_words(message)) or not answers_of(message))
+
+
+def _own_words(message: Message) -> str:
+    """The text of a message without that of the tools whose results are in it."""
+    if not isinstance(message.content, list):
+        return message.text
+    return "\n".join(part.text for part in message.content if part.kind != "tool_result" and part.text)

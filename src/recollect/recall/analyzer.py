@@ -71,9 +71,7 @@ _ASCII = [chr(i) for i in range(128)]
 # Of ASCII, folded: what is between words becomes a blank.
 _BREAK = "".join(c.lower() if c.isalnum() else " " for c in _ASCII).encode() + bytes(128)
 # The shape of ASCII text, to see at a glance whether it has compounds: "a" and "A" for letters, "a" for digits.
-_SHAPE = "".join("." if c in _JOINTS else "A" if c.isupper() else "a" if c.isalnum() else "," if c == "," else " " for c in _ASCII)  # fmt: skip
-_COMPOUND_SHAPE = _SHAPE.replace("A", "a").encode() + bytes(128)
-_CAPITALS_SHAPE = _SHAPE.encode() + bytes(128)
+_SHAPE = "".join("." if c in _JOINTS else "A" if c.isupper() else "a" if c.isalnum() else "," if c == "," else " " for c in _ASCII).encode() + bytes(128)  # fmt: skip
 _COMPOUND = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]++(?:[._@+/-][A-Za-z0-9]++)++")
 _CAPITAL_INSIDE = re.compile("[a-z][A-Z]")
 _RUN = re.compile(r"[A-Za-z0-9]+")
@@ -117,8 +115,14 @@ def analyze_as(text: str) -> tuple[list[str], str]:
     if text.isascii():
         raw = text.encode()
         tokens = raw.translate(_BREAK).decode().split()
-        language = DEFAULT if foreign().isdisjoint(tokens) else guess(tokens)
-        terms = list(map(_stems(language).__getitem__, tokens))
+        try:
+            language, terms = DEFAULT, list(map(_sure.__getitem__, tokens))
+        except KeyError:
+            sure = foreign().isdisjoint(tokens)
+            language = DEFAULT if sure else guess(tokens)
+            terms = list(map(_stems(language).__getitem__, tokens))
+            if sure:
+                _remember(tokens, terms)
         terms += _compounds(text, raw)
         return terms, language
     tokens, compounds = _wide_tokens(text)
@@ -213,13 +217,13 @@ def _folded_tokens(word: str) -> Iterator[tuple[str, int, int]]:
 
 def _compounds(text: str, raw: bytes) -> list[str]:
     """What in an ASCII text is a term whole beside its parts; of capitals within a word the parts are."""
-    shape = raw.translate(_COMPOUND_SHAPE)
+    shape = raw.translate(_SHAPE)
     found: list[str] = []
-    if b"a.a" in shape:
+    if b"." in shape and b"a.a" in shape.lower():
         found += _wholes(match[0].lower() for match in _COMPOUND.finditer(text))
-    if b"a,a" in shape:
+    if b"," in shape and b"a,a" in shape:
         found += [match[0].replace(",", "") for match in _GROUPED.finditer(text)]
-    if b"aA" in raw.translate(_CAPITALS_SHAPE):
+    if b"aA" in shape:
         found += _capital_parts(text)
     return found
 
@@ -303,6 +307,16 @@ class _Stems(dict[str, str]):
             self.clear()
         self[word] = term
         return term
+
+
+_sure: dict[str, str] = {}
+"""From words that tell of no other language to their terms in the default one: a text that has only such needs no guess."""
+
+
+def _remember(words: Iterable[str], terms: Iterable[str]) -> None:
+    if len(_sure) >= REMEMBERED_WORDS:
+        _sure.clear()
+    _sure.update(zip(words, terms, strict=True))
 
 
 _KEEPS_MARKS = frozenset({"russian", "arabic", "hindi", "tamil", "armenian"})

@@ -25,7 +25,7 @@ _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 _DIGITS = 20
 _chances: deque[str] = deque()
-"""Random digits for ids to come. Asking the system for each id costs a third of it, and hands the interpreter lock to
+"""The random ends of ids to come. Asking the system for each id costs a third of it, and hands the interpreter lock to
 whichever thread waits for it."""
 
 if hasattr(os, "register_at_fork"):
@@ -34,7 +34,10 @@ if hasattr(os, "register_at_fork"):
 
 def _more_chances() -> str:
     digits = os.urandom(128 * _DIGITS).hex()
-    found = [digits[i : i + _DIGITS] for i in range(0, len(digits), _DIGITS)]
+    found = [
+        f"{digits[i : i + 3]}-{_VARIANT[digits[i + 3]]}{digits[i + 4 : i + 7]}-{digits[i + 7 : i + 19]}"
+        for i in range(0, len(digits), _DIGITS)
+    ]
     _chances.extend(found[1:])
     return found[0]
 
@@ -42,6 +45,18 @@ def _more_chances() -> str:
 def utc_now() -> datetime:
     """The system's clock, timezone-aware."""
     return datetime.now(UTC)
+
+
+class Signal(ABC):
+    """What one waits for and another one gives, once, from whatever thread."""
+
+    @abstractmethod
+    def give(self) -> None:
+        """Wake who waits, and whoever will."""
+
+    @abstractmethod
+    async def wait(self, seconds: float) -> bool:
+        """Wait for it, so long at most; whether it was given."""
 
 
 class Driver(ABC):
@@ -76,7 +91,7 @@ class Driver(ABC):
             chance = _chances.pop()
         except IndexError:
             chance = _more_chances()
-        return f"{moment}{chance[1:4]}-{_VARIANT[chance[0]]}{chance[4:7]}-{chance[8:]}"
+        return moment + chance
 
     @abstractmethod
     async def run(self, call: Callable[..., T], *args: Any) -> T:
@@ -108,12 +123,27 @@ class Driver(ABC):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
 
+    def signal(self) -> Signal:
+        """A signal for one task, or with the blocking driver one thread, to wait for."""
+        return _Event()
+
     def mutex(self) -> AbstractContextManager[Any]:
         """A lock for what several calls of `run` may touch at once."""
         return threading.Lock()
 
     def close(self) -> None:
         """Let go of threads."""
+
+
+class _Event(Signal):
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def give(self) -> None:
+        self._event.set()
+
+    async def wait(self, seconds: float) -> bool:
+        return self._event.wait(seconds)
 
 
 class BlockingDriver(Driver):

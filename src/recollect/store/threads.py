@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from recollect.store.driver import Begin, Clock, Driver, utc_now
+from recollect.store.driver import Begin, Clock, Driver, Signal, utc_now
 
 T = TypeVar("T")
 _Job = tuple["asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]]
@@ -62,6 +62,9 @@ class AsyncDriver(Driver):
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
+    def signal(self) -> Signal:
+        return _Given()
+
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
             future, call, args = job
@@ -88,6 +91,20 @@ class AsyncDriver(Driver):
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join()
+
+
+class _Given(Signal):
+    """Belongs to the loop on which it was made."""
+
+    def __init__(self) -> None:
+        self._future = asyncio.get_running_loop().create_future()
+
+    def give(self) -> None:
+        _soon(self._future.get_loop(), _settle, self._future, None, None)
+
+    async def wait(self, seconds: float) -> bool:
+        await asyncio.wait((self._future,), timeout=seconds)
+        return self._future.done()
 
 
 def run_apart(awaitable: Awaitable[T]) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from recollect.stores.dynamodb.known import Entry
@@ -76,15 +76,16 @@ def fits(actions: list[Action]) -> bool:
     return len(actions) <= MOST and size(actions) <= MOST_BYTES
 
 
-def chunks(actions: Sequence[Action], most: int = MOST - 1) -> list[list[Action]]:
+def chunks(actions: Iterable[Action], most: int = MOST - 1) -> Iterator[list[Action]]:
     """The actions in their order, as many together as fit."""
-    out: list[list[Action]] = [[]]
+    chunk: list[Action] = []
     held = 0
     for action in actions:
         bytes_of = size([action])
-        if out[-1] and (len(out[-1]) >= most or held + bytes_of > MOST_BYTES):
-            out.append([])
-            held = 0
-        out[-1].append(action)
+        if chunk and (len(chunk) >= most or held + bytes_of > MOST_BYTES):
+            yield chunk
+            chunk, held = [], 0
+        chunk.append(action)
         held += bytes_of
-    return out
+    if chunk:
+        yield chunk

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from recollect.errors import RecollectError
-from recollect.store import BlockingDriver, Commit, Driver, Op, Partition, Result
+from recollect.store import BlockingDriver, Commit, Driver, Op, Partition, Result, Signal
 from recollect.store.driver import drive
 
 T = TypeVar("T")
@@ -41,6 +41,9 @@ class ThreadsDriver(Driver):
 
     async def sleep(self, seconds: float) -> None:
         await self._driver().sleep(seconds)
+
+    def signal(self) -> Signal:
+        return self._driver().signal()
 
 
 def commit_all(

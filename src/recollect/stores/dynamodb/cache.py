@@ -6,22 +6,20 @@ import threading
 from collections import OrderedDict
 
 from recollect.stores.dynamodb.header import Header
+from recollect.stores.dynamodb.turns import Queue
 
 MOST = 10_000
 
 
 class Slot:
-    """One session's header, as this process last saw it; None with `loaded`: there is none.
+    """One session's header, as this process last saw it; None with `loaded`: there is none."""
 
-    `lock` lets one commit of this process at a time go out on a session, so that they do not race each other.
-    """
-
-    __slots__ = ("header", "loaded", "lock")
+    __slots__ = ("header", "loaded", "queue")
 
     def __init__(self) -> None:
         self.header: Header | None = None
         self.loaded = False
-        self.lock = threading.Lock()
+        self.queue = Queue()
 
     def set(self, header: Header | None) -> None:
         """What is stored now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from recollect.errors import ConfigError, LimitExceeded, RecollectError, Unavailable
@@ -21,6 +21,7 @@ from recollect.stores.dynamodb.known import Known
 from recollect.stores.dynamodb.plan import Plan
 from recollect.stores.dynamodb.reads import Reads
 from recollect.stores.dynamodb.schema import Names
+from recollect.stores.dynamodb.turns import Turn
 from recollect.stores.dynamodb.vectors import Vectors
 
 MANY_IDS = 45
@@ -39,16 +40,11 @@ BUSY = timedelta(seconds=30)
 """How long others let a large commit go first."""
 
 BUSY_STEP = 0.05
-WAITING_STEP = 0.002
 BUSY_TURNS = 100
 
 
 class _Stale(Exception):
     """The header that a plan is made for is not the newest that this process knows."""
-
-
-class _Waiting(Exception):
-    """Another commit of this process on the session is out: a worker thread is too good to stand and wait."""
 
 
 class _Unsure(Exception):
@@ -90,9 +86,22 @@ class Commits:
         self._ticks = ticks
         self._compress = compress
 
-    async def commit(self, partition: Partition, ops: Sequence[Op]) -> tuple[list[Result], Plan]:
-        """All operations or none; what they give, and the plan that was carried out."""
+    async def commit(self, partition: Partition, ops: Sequence[Op]) -> tuple[list[Result], Plan | None]:
+        """All operations or none; what they give, and the plan that was carried out, if it was not that of others."""
         slot = self._cache.slot(key(partition.scope, partition.id))
+        turn = await slot.queue.enter(ops, self._driver)
+        if isinstance(turn, list):
+            return turn, None
+        try:
+            return await self._take(slot, partition, turn)
+        except RecollectError as error:
+            turn.error = error
+            raise
+        finally:
+            turn.let_go()
+
+    async def _take(self, slot: Slot, partition: Partition, turn: Turn) -> tuple[list[Result], Plan]:
+        """Commit what a turn is for."""
         known, of, fresh, waited, lost = Known(), None, not slot.loaded, 0, 0
         mine, thorough = set[str](), False
         while lost < TURNS:
@@ -108,7 +117,7 @@ class Commits:
             if of is not base:
                 known, of = Known(), base
             if base is not None:
-                await self._find_out(partition, base, ops, known, thorough=thorough)
+                await self._find_out(partition, base, turn.ops, known, thorough=thorough)
             plan = Plan(
                 partition,
                 base,
@@ -119,22 +128,21 @@ class Commits:
                 token=os.urandom(16).hex(),
             )
             try:
-                results = plan.apply(ops)
+                results = turn.results = plan.apply(turn.ops)
             except RecollectError:
+                if turn.has_company:
+                    turn.dismiss()
+                    continue
                 if fresh:
                     raise
                 results = []
             else:
                 if plan.changed:
                     try:
-                        await self._write(slot, plan, known, mine)
-                        return results, plan
+                        await self._write(slot, plan, known, mine, turn)
+                        return results[: turn.own], plan
                     except _Stale:
                         fresh = False
-                        continue
-                    except _Waiting:
-                        fresh = False
-                        await self._driver.sleep(WAITING_STEP)
                         continue
                     except _Unsure as unsure:
                         assert base is not None
@@ -153,7 +161,8 @@ class Commits:
                     lost += 1
                     continue
                 if fresh:
-                    return results, plan
+                    turn.landed = True
+                    return results[: turn.own], plan
             # What is refused or needs no write rests on the header alone: a cached one does not do for that.
             await self._load(slot, partition)
             fresh = True
@@ -219,36 +228,42 @@ class Commits:
                 raise ConfigError("AWS does not allow a part of the transaction (AccessDenied)") from cancelled
         return False
 
-    async def _write(self, slot: Slot, plan: Plan, known: Known, mine: set[str]) -> None:
+    async def _write(self, slot: Slot, plan: Plan, known: Known, mine: set[str], turn: Turn) -> None:
         """Carry a plan out. Raises `Cancelled` if it lost, `_Stale` if it would.
 
         Parameters
         ----------
-        mine: takes the ids of headers that announce a large commit of this call.
+        mine: takes the ids of headers that announce a large commit of this call. turn: in which it is done.
         """
         names, base = self._names, plan.base
         if plan.unsure:
             raise _Unsure(plan.unsure)
         header = plan.header()
-        entries = plan.entries()
-        messages = [actions.put(names.conversations, item) for item in plan.messages()]
-        puts = [actions.put_entry(names.index, entry) for entry in entries]
-        rest = self._rest(plan, header)
         first = actions.guarded_put(names.conversations, header.item(), "session_id", _guard(base))
+        rest = self._rest(plan, header)
         lanes = staged.closed(names.index, plan.key) if base and base.busy_until else []
-        scope = plan.partition.scope
-        fresh, others = (self._vectors.puts(scope, plan.vectors(fresh=new)) for new in (True, False))
-        whole = [first, *messages, *puts, *fresh, *rest, *lanes]
-        if base is not None and others and not actions.fits([*whole, *others]):
+        others = self._vectors.puts(plan.partition.scope, plan.vectors(fresh=False))
+        whole = None if plan.is_large else [first, *self._new(plan), *rest, *lanes]
+        if base is not None and others and (whole is None or not actions.fits([*whole, *others])):
             await self._vectors.write(base, plan.vectors(fresh=False))
             others = []
-        if actions.fits([*whole, *others]):
-            await self._send(slot, base, [*whole, *others], header, wait=self._driver.blocking)
+        if whole is not None and actions.fits([*whole, *others]):
+            await self._send(slot, base, [*whole, *others], header, turn)
             return
-        unsure = [entry.guarded for entry in entries if entry.guarded is not None]
+        unsure = plan.in_question()
         if unsure and not known.likely_new:
             raise _Unsure(unsure)
-        await self._write_staged(slot, plan, header, [*puts, *messages, *fresh], rest, mine)
+        turn.pass_on()  # the filling takes long; others can read, and see for themselves that the session is busy
+        await self._write_staged(slot, plan, header, self._new(plan), rest, mine)
+        turn.landed = True
+
+    def _new(self, plan: Plan) -> Iterator[Action]:
+        """What writes the new messages, each made when it is asked for: of many, the first are on their way by then."""
+        for entry in plan.entries():
+            yield actions.put_entry(self._names.index, entry)
+        for item in plan.messages():
+            yield actions.put(self._names.conversations, item)
+        yield from self._vectors.puts(plan.partition.scope, plan.vectors(fresh=True))
 
     def _rest(self, plan: Plan, header: Header) -> list[Action]:
         """What a commit writes beside its header, its messages and their entries."""
@@ -271,7 +286,7 @@ class Commits:
         return rest
 
     async def _write_staged(
-        self, slot: Slot, plan: Plan, header: Header, puts: list[Action], rest: list[Action], mine: set[str]
+        self, slot: Slot, plan: Plan, header: Header, puts: Iterator[Action], rest: list[Action], mine: set[str]
     ) -> None:
         """Too much for one transaction: announce the stretch, fill it, and show it all at once.
 
@@ -297,23 +312,28 @@ class Commits:
         await self._send(slot, begun, [show, *rest, *staged.closed(names.index, plan.key)], header)
 
     async def _send(
-        self, slot: Slot, base: Header | None, sent: list[Action], after: Header, *, wait: bool = True
+        self, slot: Slot, base: Header | None, sent: list[Action], after: Header, turn: Turn | None = None
     ) -> None:
-        """One transaction on a session, one at a time in this process.
+        """One transaction on a session.
 
-        Raises `_Waiting` if another one is out and `wait` is not set.
+        Parameters
+        ----------
+        turn: ends with it if it goes through.
         """
-        await self._driver.run(self._send_now, slot, base, sent, after, wait)
+        await self._driver.run(self._send_now, slot, base, sent, after, turn)
 
-    def _send_now(self, slot: Slot, base: Header | None, sent: list[Action], after: Header, wait: bool) -> None:
-        if not slot.lock.acquire(blocking=wait):
-            raise _Waiting
+    def _send_now(self, slot: Slot, base: Header | None, sent: list[Action], after: Header, turn: Turn | None) -> None:
+        if turn is not None and not turn.hold():
+            raise _Stale  # who began it was cancelled, and nobody waits for it
         try:
             if _guard(slot.header) != _guard(base):
                 raise _Stale
             self._transact(slot, sent, after)
+            if turn is not None:
+                turn.landed = True
         finally:
-            slot.lock.release()
+            if turn is not None:
+                turn.let_go()
 
     def _transact(self, slot: Slot, sent: list[Action], after: Header) -> None:
         token = os.urandom(16).hex()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from recollect.errors import Unavailable
@@ -47,13 +47,14 @@ def closed(index: str, session: str) -> list[Action]:
     return [actions.delete(index, key) for key in _keys(session)]
 
 
-def fill(client: Client, index: str, session: str, commit_id: str, puts: Sequence[Action]) -> None:
+def fill(client: Client, index: str, session: str, commit_id: str, puts: Iterable[Action]) -> None:
     """Write a stretch through the open lanes, in a thread for each.
+
+    `puts` are taken when there is a lane for them, so that the server has work while the rest is being made.
 
     Raises `Cancelled` if the lanes were closed, or if a condition of one of `puts` does not hold.
     """
-    chunks = actions.chunks(puts)
-    waiting, lock, failed = iter(chunks), threading.Lock(), threading.Event()
+    waiting, lock, failed = actions.chunks(puts), threading.Lock(), threading.Event()
 
     def drain(key: Item) -> None:
         lane = actions.check(index, key, "session_id", commit_id)
@@ -68,9 +69,8 @@ def fill(client: Client, index: str, session: str, commit_id: str, puts: Sequenc
                 failed.set()
                 raise
 
-    keys = _keys(session)[: len(chunks)]
-    with ThreadPoolExecutor(len(keys), thread_name_prefix="recollect-fill") as pool:
-        for done in [pool.submit(drain, key) for key in keys]:
+    with ThreadPoolExecutor(LANES, thread_name_prefix="recollect-fill") as pool:
+        for done in [pool.submit(drain, key) for key in _keys(session)]:
             done.result()
 
 

@@ -164,7 +164,7 @@ class DynamoDBStore(Store):
         if len(attaches) == len(ops):
             return [*await self._vectors.attach(partition, attaches)]
         results, plan = await self._commits.commit(partition, ops)
-        if plan.leaves_remains and any(isinstance(op, Delete) for op in ops):
+        if plan is not None and plan.leaves_remains and any(isinstance(op, Delete) for op in ops):
             await self._tidy(plan)
         return results
 

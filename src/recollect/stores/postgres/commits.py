@@ -8,13 +8,14 @@ from importlib.resources import files
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from recollect.errors import Conflict, InvalidInput
 from recollect.model import Message, Preferences, Session, Summary
 from recollect.store import Append, Appended, Attach, Delete, Op, Partition, Put, Result
 from recollect.store.guards import changed_meanwhile
 from recollect.stores.postgres.adapt import instant
-from recollect.stores.postgres.copying import COPY_MESSAGES
+from recollect.stores.postgres.copying import COPY_MESSAGES, COPY_PLAIN
 from recollect.stores.postgres.links import Rows, Run
 from recollect.stores.postgres.names import in_schema
 from recollect.stores.postgres.rows import KNOWN_COLUMNS, message_of, message_values
@@ -66,6 +67,7 @@ class Statements:
         self.enter_many = in_schema(
             _call("enter_many", 2, f"a.place, a.session_no, a.owner, a.is_refused, a.last_seq, {KNOWN_COLUMNS}"), schema
         )
+        self.copy_plain = in_schema(COPY_PLAIN, schema)
         self.copy_messages = in_schema(COPY_MESSAGES, schema)
         self.leave_many = in_schema("SELECT FROM recollect.leave_many($1, $2)", schema)
         self.vectors = Vectors(schema)
@@ -163,7 +165,7 @@ def numbered(partition: Partition, op: Append, user: str | None, first: int, kno
     for message in op.rows:
         found = known.get(message.id)
         if found is None:
-            found = known[message.id] = message.replace(seq=seq, session_id=partition.id, user_id=user)
+            found = known[message.id] = replace(message, seq=seq, session_id=partition.id, user_id=user)
             seq += 1
         out.append(found)
     out.written = seq - first

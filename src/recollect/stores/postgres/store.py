@@ -64,6 +64,8 @@ class PostgresStore(Store):
     connection: a connection of yours. What is done goes into your own transaction where one is open, and is neither
         committed nor rolled back here; calls on it come one at a time.
     schema, feed_retention: as in the URL, for a pool or a connection of yours.
+    statement_timeout: seconds, 0 for no limit, for a pool or a connection of yours: then a statement is cancelled from
+        here. What does not even end then is given up, and its connection closed.
     """
 
     kind: ClassVar[str] = "postgresql"
@@ -77,11 +79,12 @@ class PostgresStore(Store):
         connection: Connection[Any] | AsyncConnection[Any] | None = None,
         schema: str = "recollect",
         feed_retention: float = 7 * 86400,
+        statement_timeout: float = 60.0,
     ) -> None:
         if sum(given is not None for given in (settings, pool, connection)) != 1:
             raise ConfigError("a PostgreSQL store is given its settings, a pool or a connection: one of them")
         if settings is None:
-            settings = of_borrowed(schema, pool or connection, feed_retention)
+            settings = of_borrowed(schema, pool or connection, feed_retention, statement_timeout)
         self._settings = settings
         self._pool = pool
         self._connection = connection

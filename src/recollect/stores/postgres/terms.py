@@ -12,8 +12,12 @@ MAX_TERM = 500
 
 def encode(terms: str) -> str:
     """Terms, separated by single spaces, for the column ``terms``."""
-    terms = escape(terms)
-    if len(terms) > MAX_TERM // 4 and any(len(term) > MAX_TERM // 4 for term in terms.split(" ")):
+    return cut(escape(terms))
+
+
+def cut(terms: str) -> str:
+    """Terms of which none is too long for the index."""
+    if len(terms) > MAX_TERM // 4 and max(map(len, terms.split(" "))) > MAX_TERM // 4:
         return " ".join(map(_cut, terms.split(" ")))
     return terms
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from recollect.errors import Unsupported
 from recollect.model import Message, Preferences, Session, Summary, Vector
+from recollect.store import Stretch
 from recollect.store.codec import dump_time
-from recollect.store.contract import Key, Row, Stretch
+from recollect.store.contract import Key, Row
 from recollect.stores.redis.keys import Keys, SessionKeys
 from recollect.stores.redis.records import (
     PREFERENCE_FIELDS,

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from recollect.errors import Conflict, LimitExceeded
 from recollect.model import Message
-from recollect.store import Append, Appended
+from recollect.store import Append, Appended, Partition
 from recollect.store.codec import dump_time
 from recollect.stores._sql import MESSAGE_COLUMNS, message_of, message_values
 from recollect.stores.sqlite import index, pages
@@ -32,15 +32,6 @@ _NEXT = """
 SELECT session_no, last_seq, user_id, ttl, updated_at, last_message_at FROM recollect_sessions
 WHERE scope = ? AND session_id = ? AND (expires_at IS NULL OR expires_at > ?)
 """
-_COUNT_ONE = """
-UPDATE recollect_sessions SET message_count = message_count + 1, last_seq = ?, updated_at = ?, last_message_at = ?
-WHERE session_no = ? AND last_seq = ? AND user_id IS ? AND ttl IS ? AND updated_at = ? AND last_message_at = ?
-    AND scope = ? AND session_id = ? AND (expires_at IS NULL OR expires_at > ?)
-"""
-_UNCOUNT_ONE = """
-UPDATE recollect_sessions SET message_count = message_count - 1, last_seq = ?, updated_at = ?, last_message_at = ?
-WHERE session_no = ?
-"""
 MINUTE = "UPDATE recollect_sessions SET active_minute = ? WHERE session_no = ?"
 _RENEW = "UPDATE recollect_sessions SET expires_at = ? WHERE session_no = ?"
 _ADOPT = "UPDATE recollect_sessions SET user_id = ? WHERE session_no = ?"
@@ -50,6 +41,8 @@ INSERT INTO recollect_messages (position, scope, session_no, session_id, seq, id
     user_id, metadata, tool_calls, tool_call_id, extra, created_at, expires_at, tokens, terms)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+_ONE = f"INSERT INTO recollect_append VALUES ({', '.join('?' * 23)})"
+"""See `append_one.sql`."""
 INSERT_NEW = f"{_INSERT} ON CONFLICT (session_no, id) DO NOTHING"
 _CREATED = 10
 """Where `message_values` has ``created_at``."""
@@ -104,10 +97,11 @@ NEXTS = 4096
 def append_next(work: Work, op: Append) -> Appended | None:
     """The short way for one new message, the latest by its time too, to a session that has messages.
 
-    What is remembered of the header saves reading it: the update holds only if all of that is still so, whatever
+    What is remembered of the header saves reading it: the message is written only if all of that is still so, whatever
     other processes or a rollback have done meanwhile.
 
-    None, with nothing done, where the long way is needed: no session, another owner, an id that is there already.
+    None, with nothing done, where the long way is needed: no session, another owner, an id that is there already, an
+    index that is due.
     """
     known: Next | None = work.nexts.get(work.partition)
     if known is not None:
@@ -120,37 +114,65 @@ def append_next(work: Work, op: Append) -> Appended | None:
 
 
 def _append_behind(work: Work, op: Append, head: Next) -> Appended | None:
+    number, _, _, ttl, updated, _ = head
+    written = _write_one(work.connection, work.partition, op, head, work.now)
+    if written is None:
+        return None
+    appended, after = written
+    active = after[4]
+    if active[:16] > updated[:16]:
+        work.execute(MINUTE, (active[:16], number))
+    if ttl is not None:
+        work.execute(_RENEW, (dump_time(work.instant + timedelta(seconds=ttl)), number))
+    _remember(work.nexts, work.partition, after)
+    return appended
+
+
+def append_alone(
+    connection: sqlite3.Connection, partition: Partition, op: Append, nexts: dict[Partition, Next], now: str
+) -> Appended | None:
+    """`append_next` as one statement that is its own transaction; None, with nothing done, where it takes more."""
+    known = nexts.get(partition)
+    if known is None or known[3] is not None or now[:16] > known[4][:16]:
+        return None
+    written = _write_one(connection, partition, op, known, now)
+    if written is None:
+        return None
+    nexts[partition] = written[1]
+    return written[0]
+
+
+def _write_one(
+    connection: sqlite3.Connection, partition: Partition, op: Append, head: Next, now: str
+) -> tuple[Appended, Next] | None:
+    """The message as stored, and what the next append has to know; None, with nothing done, where it cannot be."""
     number, last, owner, ttl, updated, latest = head
     wanted = op.session.user_id
     if (wanted is not None and wanted != owner) or last >= MAX_SEQ:
         return None
+    scope, _, id = partition
     seq = last + 1
-    stored = replace(op.rows[0], seq=seq, session_id=work.id, user_id=owner)
+    stored = replace(op.rows[0], seq=seq, session_id=id, user_id=owner)
     values = message_values(stored)
     created: str = values[_CREATED]
-    if not (latest and latest <= created <= work.now):
+    if not (latest and latest <= created <= now):
         return None
     active = created if created > updated else updated
-    counted = (seq, active, created, number, last, owner, ttl, updated, latest, work.scope, work.id, work.now)
-    if not work.write(_COUNT_ONE, counted).rowcount:
-        return None
-    row = (number << 32 | seq, work.scope, number, work.id, seq, *values, index.encode(op.terms[0]))
+    terms = index.encode(op.terms[0])
     try:
-        work.write(_INSERT, row)
-    except sqlite3.IntegrityError:  # the id is there; a refusal costs more than INSERT_NEW's, and is rare
-        work.write(_UNCOUNT_ONE, (last, updated, latest, number))
+        connection.execute(_ONE, (number, seq, scope, id, ttl, updated, latest, active, now, *values, terms))
+    except sqlite3.IntegrityError:
         return None
-    if active[:16] > updated[:16]:
-        work.write(MINUTE, (active[:16], number))
-    work.index_due |= index.is_due(work.record("append", "messages", number, seq, seq), 1)
-    if ttl is not None:
-        work.write(_RENEW, (dump_time(work.instant + timedelta(seconds=ttl)), number))
-    if len(work.nexts) >= NEXTS:
-        work.nexts.clear()
-    work.nexts[work.partition] = (number, seq, owner, ttl, active, created)
-    out = Appended((stored,))
-    out.written = 1
-    return out
+    appended = Appended((stored,))
+    appended.written = 1
+    return appended, (number, seq, owner, ttl, active, created)
+
+
+def _remember(nexts: dict[Partition, Next], partition: Partition, head: Next) -> None:
+    """Keep what the next append has to know of a header."""
+    if len(nexts) >= NEXTS:
+        nexts.clear()
+    nexts[partition] = head
 
 
 def append(work: Work, op: Append) -> Appended:

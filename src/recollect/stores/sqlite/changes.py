@@ -18,7 +18,7 @@ from recollect.stores._sql import (
     summary_of,
 )
 from recollect.stores.sqlite import bulk, index, pages, vectors
-from recollect.stores.sqlite.append import Next, adopt, append, append_next
+from recollect.stores.sqlite.append import Next, adopt, append, append_alone, append_next
 from recollect.stores.sqlite.by_user import MAX_SEQ
 from recollect.stores.sqlite.reads import NotShort, get_preferences, get_session, live_count
 
@@ -44,18 +44,22 @@ class Changes:
     def __init__(self, driver: Driver) -> None:
         self._now = driver.now
         self._nexts: dict[Partition, Next] = {}
-        self._cursor: sqlite3.Cursor | None = None
         self._index_due = False
 
     def apply(self, connection: sqlite3.Connection, commit: Commit, *, short: bool = False) -> list[Result]:
         """All operations of one commit. With `short` it raises `NotShort` before work that has no bound."""
-        cursor = self._cursor
-        if cursor is None or cursor.connection is not connection:
-            cursor = self._cursor = connection.cursor()
-        work = Work(cursor, commit.partition, self._now(), self._nexts, short)
+        work = Work(connection, commit.partition, self._now(), self._nexts, short)
         results = [work.do(op) for op in commit.ops]
         self._index_due |= work.index_due
         return results
+
+    def apply_alone(self, connection: sqlite3.Connection, commit: Commit) -> list[Result] | None:
+        """The commit as one statement that is a transaction by itself; None, with nothing done, where it takes more."""
+        op = commit.ops[0] if len(commit.ops) == 1 else None
+        if type(op) is not Append or len(op.rows) != 1:
+            return None
+        appended = append_alone(connection, commit.partition, op, self._nexts, dump_time(self._now()))
+        return None if appended is None else [appended]
 
     def apply_many(self, connection: sqlite3.Connection, commits: Sequence[Commit]) -> list[list[Result]]:
         """Many commits, each as `apply` does it; raises what one of them raises, to have all undone."""
@@ -84,21 +88,19 @@ class Work:
 
     Parameters
     ----------
-    cursor: for statements whose rows nobody reads. A new one for each, as `execute` makes, costs a quarter of a write.
     short: whether `NotShort` is raised before work without a bound.
     """
 
     def __init__(
         self,
-        cursor: sqlite3.Cursor,
+        connection: sqlite3.Connection,
         partition: Partition,
         now: datetime,
         nexts: dict[Partition, Next],
         short: bool,
     ) -> None:
-        self.connection = cursor.connection
-        self.execute = self.connection.execute
-        self.write = cursor.execute
+        self.connection = connection
+        self.execute = connection.execute
         self.partition = partition
         self.scope, self.kind, self.id = partition
         self.nexts = nexts
@@ -277,7 +279,7 @@ class Work:
     def record(self, kind: str, table: str, number: int | None = None, first: int = 0, last: int = 0) -> int:
         """An entry of the feed; its id."""
         values = (self.scope, kind, table, self.id, number, first, last, self.now)
-        change = self.write(_CHANGE, values).lastrowid
+        change = self.execute(_CHANGE, values).lastrowid
         assert change is not None
         return change
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from recollect.errors import ConfigError, CorruptRecord, RecollectError, Unavailable
-from recollect.stores.sqlite.schema import NEWEST, PAGE_BYTES, check_version, migrate, stored_version
+from recollect.stores.sqlite.schema import APPEND_ONE, NEWEST, PAGE_BYTES, check_version, migrate, stored_version
 
 T = TypeVar("T")
 
@@ -150,7 +150,7 @@ class Connections:
         try:
             self.writer.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if not _is_busy(error):
+            if not is_busy(error):
                 raise
             return False
         return True
@@ -165,7 +165,7 @@ class Connections:
                 connection.execute("BEGIN IMMEDIATE")
                 return
             except sqlite3.OperationalError as error:
-                if not _is_busy(error):
+                if not is_busy(error):
                     raise
                 if time.monotonic() >= deadline:
                     raise Unavailable(
@@ -257,6 +257,7 @@ class Connections:
                 except BaseException:
                     connection.execute("ROLLBACK")
                     raise
+            self._patiently(lambda: connection.executescript(APPEND_ONE))
             return connection
         except BaseException:
             self._writer = None
@@ -280,6 +281,7 @@ class Connections:
             raise ConfigError(
                 f"{self.shown} is of an older schema ({version} of {NEWEST}): open it once without mode=ro"
             )
+        self._patiently(lambda: connection.executescript(APPEND_ONE))
         return connection
 
     def _patiently(self, call: Callable[[], Any]) -> Any:
@@ -289,7 +291,7 @@ class Connections:
             try:
                 return call()
             except sqlite3.OperationalError as error:
-                if not _is_busy(error) or time.monotonic() >= deadline:
+                if not is_busy(error) or time.monotonic() >= deadline:
                     raise
                 time.sleep(random.uniform(0.001, 0.02))
 
@@ -298,7 +300,8 @@ _abandoned: list[Any] = []
 """Connections of the parent process, kept from the garbage collector: closing them would drop the parent's locks."""
 
 
-def _is_busy(error: sqlite3.OperationalError) -> bool:
+def is_busy(error: sqlite3.OperationalError) -> bool:
+    """Whether another connection is in the way."""
     return (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 

@@ -13,6 +13,9 @@ MIGRATIONS = sorted(
 )
 NEWEST = len(MIGRATIONS)
 
+APPEND_ONE = files("recollect.stores.sqlite").joinpath("append_one.sql").read_text("utf-8")
+"""What a writing connection has beside the schema."""
+
 PAGE_BYTES = 1024
 """Of a new file. An append changes five pages a little, and the log takes each of them whole: with SQLite's usual
 4096 bytes an append costs a quarter more."""

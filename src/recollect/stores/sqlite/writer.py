@@ -18,7 +18,7 @@ from functools import partial
 from recollect.errors import RecollectError
 from recollect.store import Append, Commit, Delete, Result
 from recollect.stores.sqlite.changes import Changes
-from recollect.stores.sqlite.connections import Connections
+from recollect.stores.sqlite.connections import Connections, is_busy
 
 GROUP = 256
 """Commits in one transaction at most, so that the first of them does not wait for ever."""
@@ -53,6 +53,7 @@ class Writer:
     def __init__(self, connections: Connections, changes: Changes) -> None:
         self._connections = connections
         self._apply = changes.apply
+        self._apply_alone = changes.apply_alone
         self._apply_many = changes.apply_many
         self._finish = changes.finish
         self._queue: deque[_Job] = deque()
@@ -137,6 +138,14 @@ class Writer:
         connections = self._connections
         connection = connections.writer
         try:
+            try:
+                done = self._apply_alone(connection, commit)
+            except sqlite3.OperationalError as error:
+                if not is_busy(error):
+                    raise
+                done = None
+            if done is not None:
+                return done
             connections.begin()
             results = self._apply(connection, commit)
             self._finish(connection)

@@ -2,6 +2,7 @@
 
 from recollect.testing.suites.atomicity import Atomicity
 from recollect.testing.suites.capabilities import CapabilitiesDeclared
+from recollect.testing.suites.deletion import Deletion
 from recollect.testing.suites.expiry import Expiry
 from recollect.testing.suites.feed import Feed
 from recollect.testing.suites.fidelity import Fidelity
@@ -21,6 +22,7 @@ SUITES = (
     Atomicity,
     Retries,
     Records,
+    Deletion,
     Fidelity,
     Windows,
     Expiry,
@@ -41,6 +43,7 @@ class StoreSuites(
     Atomicity,
     Retries,
     Records,
+    Deletion,
     Fidelity,
     Windows,
     Expiry,

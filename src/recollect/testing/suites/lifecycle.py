@@ -9,7 +9,7 @@ import pytest
 
 from recollect.errors import RecollectError
 from recollect.model import Session
-from recollect.store import Capabilities, Driver, Partition
+from recollect.store import Capabilities, Driver, Partition, Signal
 from recollect.testing.kit import SCOPE, Kit, a_document, a_summary
 from recollect.testing.suite import Suite
 
@@ -192,6 +192,9 @@ class _Watched(Driver):
 
     async def sleep(self, seconds: float) -> None:
         await self.inner.sleep(seconds)
+
+    def signal(self) -> Signal:
+        return self.inner.signal()
 
     def close(self) -> None:
         self.closed = True

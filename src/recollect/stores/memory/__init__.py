@@ -1,0 +1,5 @@
+"""In this process only."""
+
+from recollect.stores.memory.store import MemoryStore
+
+__all__ = ["MemoryStore"]
