@@ -138,15 +138,16 @@ class Base:
             place = (found[-1].updated_at, found[-1].id)
 
     async def pages(
-        self, session_id: str, *, start: int = 0, reverse: bool = False, **bounds: Any
+        self, session_id: str, *, start: int = 0, reverse: bool = False, size: int = PAGE, **bounds: Any
     ) -> AsyncIterator[Sequence[Message]]:
-        """A session's log page by page, behind or before the number `start`; `bounds` are those of `Store.query` beside."""
+        """A session's log in pages of a size, behind or before the number `start`; `bounds` are those of `Store.query`
+        beside."""
         side = "before" if reverse else "after"
         place: dict[str, tuple[int]] = {side: (start,)} if start else {}
         while True:
-            rows = await self.messages(session_id, **place, **bounds, limit=PAGE, reverse=reverse)
+            rows = await self.messages(session_id, **place, **bounds, limit=size, reverse=reverse)
             yield rows
-            if len(rows) < PAGE:
+            if len(rows) < size:
                 return
             place = {side: (rows[-1].seq,)}
 

@@ -13,6 +13,9 @@ MOST_ROWS = 250_000
 MOST_LOGS = 5_000
 """Of a view. What lies behind, in the sessions whose last activity is oldest, is looked for in the store's own index."""
 
+LOADED = 5_000
+"""Rows of a page, where a log is read to be held: some megabytes, so that it is up to the backend what one request gives."""
+
 LARGE_SECONDS = 60.0
 """So long a partition that was too large for a view is taken to be so without counting again."""
 
@@ -83,7 +86,7 @@ async def refresh(base: Base, view: View, source: AsyncIterator[Log]) -> bool:
     for reading in readings:
         log = reading.log
         found: list[Message] = []
-        async for page in place_of(base, log).pages(log.header.id, start=reading.after):
+        async for page in place_of(base, log).pages(log.header.id, start=reading.after, size=LOADED):
             found += page
         read.append((reading, found))
     await base.driver.run(view.apply, read, gone)

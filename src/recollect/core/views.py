@@ -229,7 +229,7 @@ class View:
             with self._mutex:
                 size = int(self.index.size_bytes)
                 self._index_bytes = (len(self.index), size)
-        return size + self._held_bytes
+        return size + self._held_bytes + (self.coverage.size_bytes if self.coverage is not None else 0)
 
 
 def _bytes(row: Message) -> int:

@@ -217,13 +217,13 @@ def _folded_tokens(word: str) -> Iterator[tuple[str, int, int]]:
 
 def _compounds(text: str, raw: bytes) -> list[str]:
     """What in an ASCII text is a term whole beside its parts; of capitals within a word the parts are."""
-    shape = raw.translate(_SHAPE)
+    shape = raw.translate(_SHAPE).decode()  # `in` takes four times as long with bytes
     found: list[str] = []
-    if b"." in shape and b"a.a" in shape.lower():
+    if "." in shape and "a.a" in shape.lower():
         found += _wholes(match[0].lower() for match in _COMPOUND.finditer(text))
-    if b"," in shape and b"a,a" in shape:
+    if "," in shape and "a,a" in shape:
         found += [match[0].replace(",", "") for match in _GROUPED.finditer(text)]
-    if b"aA" in shape:
+    if "aA" in shape:
         found += _capital_parts(text)
     return found
 

@@ -84,7 +84,7 @@ class Vectors:
             raise ValueError("a vector has a component that is not a finite number")
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
         rows = (rows / np.where(norms > 0, norms, 1)).astype(np.float32)
-        bits = _packed(rows)
+        bits = signs_of(rows)
         for slot, row, packed in zip(slots, rows, bits, strict=True):
             if slot != NONE:
                 table, position = self._place(slot, rows.shape[1], bits.shape[1])
@@ -172,7 +172,7 @@ class Vectors:
         if self._count <= EXACT_UP_TO:
             rows = np.flatnonzero(slots != NONE)
         else:
-            differing = np.bitwise_count(bits ^ _packed(vector[np.newaxis])).sum(axis=1, dtype=np.int32)
+            differing = np.bitwise_count(bits ^ signs_of(vector[np.newaxis])).sum(axis=1, dtype=np.int32)
             differing[slots == NONE] = np.iinfo(np.int32).max
             likely = np.argpartition(differing, FIRST_STAGE)[:FIRST_STAGE]
             rows = np.union1d(likely, np.array([self._rows[slot] for slot in wanted if slot in self._rows], np.int64))
@@ -184,7 +184,8 @@ class Vectors:
         return slots[rows].astype(np.int64), cosines, mean
 
 
-def _packed(rows: NDArray[np.float32]) -> NDArray[np.uint64]:
+def signs_of(rows: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """The signs of rows, 64 dimensions a number."""
     import numpy as np
 
     bits = np.packbits(rows > 0, axis=1)

@@ -25,8 +25,9 @@ from recollect.stores.redis.scripts import BOUNDS, HEADERS, Command
 from recollect.stores.redis.vectors import vector_of
 from recollect.stores.redis.wire import Unit, Wire, settled
 
-PAGE = 1000
-"""Entries of a stream in one reply at most, so that neither side holds a whole session in memory."""
+PAGE = 2500
+"""Entries of a stream in one reply at most: a megabyte of usual messages, so that neither side holds a whole session in
+memory, and nobody waits long for a server that does one thing at a time."""
 
 MAX_SEQ = 10**15
 """Far above any number, and exact in Lua."""
