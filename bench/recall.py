@@ -3,7 +3,7 @@
     python bench/recall.py [--messages 100000] [--users 1000] [--held 10000] [--url sqlite:///...]
 
 Prints the median of a search when the user was searched before, and the first search of a process; and of one log that
-another process adds to meanwhile. How an append fares with and without terms for the index: `bench/floor.py`.
+another process adds to meanwhile; and what an append costs with terms for the index and without any, on SQLite.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from recollect.core import sources
 QUESTIONS = 60
 DIMENSIONS = 384
 WRITTEN = 50
+APPENDED = 10_000
 
 Clock = Callable[[], float]
 
@@ -131,6 +132,26 @@ def held(url: str, messages: int, dice: random.Random, asked: Sequence[str], clo
         )
 
 
+def appends(folder: Path, dice: random.Random, clock: Clock) -> None:
+    """One message at a time, in turns: with terms for the index, and without."""
+    said = [row["content"] for row in lines(dice, "x", APPENDED, 1)]
+    with Recollect(f"sqlite:///{folder}/with.db") as whole, Recollect(f"sqlite:///{folder}/without.db") as bare:
+        bare._twin._base.terms = lambda message: ""  # type: ignore[method-assign]
+        taken: dict[Recollect, float] = {whole: 0.0, bare: 0.0}
+        for start in range(0, APPENDED, 500):
+            for memory in taken:
+                session = memory.session("s", user="u")
+                begin = clock()
+                for text in said[start : start + 500]:
+                    session.append({"role": "user", "content": text})
+                taken[memory] += clock() - begin
+    with_terms, without = (1e6 * seconds / APPENDED for seconds in taken.values())
+    print(
+        f"          an append                   {with_terms:8.1f} us with terms, {without:.1f} without"
+        f"  ({with_terms / without:.2f}x, goal 2x)"
+    )
+
+
 def write(url: str) -> None:
     """Be the other process: say something, then what word it had."""
     with Recollect(url) as memory:
@@ -165,6 +186,7 @@ def main() -> None:
     asked = [" ".join(text.split()[:6]) for text in asked]
     with tempfile.TemporaryDirectory() as place:
         url = told.url or f"sqlite:///{Path(place) / 'recall.db'}?synchronous=normal"
+        appends(Path(place), dice, clock)
         for count, measure in ((told.held, held), (told.messages, one_user), (told.users, many_users)):
             if count:
                 measure(url, count, dice, asked, clock)

@@ -36,6 +36,8 @@ TIMED = 200
 PATIENCE = 300.0
 K = 10
 
+Clock = Callable[[], float]
+
 
 class Row(NamedTuple):
     """A text, by what it is told from others, and the conversation that it is part of."""
@@ -237,17 +239,17 @@ def there(peer: Peer) -> str | None:
     return None if peer.make is not sqlite_vec or loads else "this Python's SQLite loads no extensions"
 
 
-def quantiles(call: Callable[[Any], object], items: Sequence[Any]) -> tuple[float, float]:
+def quantiles(call: Callable[[Any], object], items: Sequence[Any], clock: Clock) -> tuple[float, float]:
     """The median and the 95th percentile of a call, in milliseconds."""
     taken = []
     for item in items:
-        begin = time.perf_counter()
+        begin = clock()
         call(item)
-        taken.append(1000 * (time.perf_counter() - begin))
+        taken.append(1000 * (clock() - begin))
     return statistics.median(taken), statistics.quantiles(taken, n=20)[-1]
 
 
-def speed(size: int, slow: set[str]) -> None:
+def speed(size: int, slow: set[str], clock: Clock) -> None:
     """Print how long adding and searching take with so many texts."""
     vectors = Vectors("hashed words", hashed)
     rows = [Row(f"t{n}", text, f"s{n // 30}") for n, text in enumerate(texts(size + TIMED, 4, 24, 1))]
@@ -261,15 +263,15 @@ def speed(size: int, slow: set[str]) -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             system = peer.make(Path(folder), vectors if peer.embeds else None)
-            begin = time.perf_counter()
+            begin = clock()
             for start in range(0, size, 1000):
                 system.add(rows[start : min(start + 1000, size)])
-            filling = time.perf_counter() - begin
-            add = quantiles(lambda row: system.add([row]), rows[size:])  # noqa: B023
-            begin = time.perf_counter()
+            filling = clock() - begin
+            add = quantiles(lambda row: system.add([row]), rows[size:], clock)  # noqa: B023
+            begin = clock()
             system.search("anything at all")
-            first = time.perf_counter() - begin
-            search = quantiles(system.search, questions)
+            first = clock() - begin
+            search = quantiles(system.search, questions, clock)
         ours = ours or search[0]
         slow |= {name} if filling > PATIENCE else set()
         figures = [f"{filling:.1f}", f"{add[0]:.2f}", f"{add[1]:.2f}", f"{first:.2f}", f"{search[0]:.1f}"]
@@ -278,8 +280,11 @@ def speed(size: int, slow: set[str]) -> None:
     show(f"{size:,} texts of some 14 words, {DIMENSIONS} dimensions ({vectors.model})", columns, table)
 
 
-def quality(corpora: Sequence[Corpus], vectors: Vectors) -> None:
-    """Print what share of the answers to LoCoMo's questions is among the ten best."""
+def quality(corpora: Sequence[Corpus], vectors: Vectors, clock: Clock) -> None:
+    """Print what share of the answers to LoCoMo's questions is among the ten best.
+
+    What is timed is asking a second time: each system lets the model see the question in its own words.
+    """
     table = []
     for name, peer in SYSTEMS.items():
         if why := there(peer):
@@ -292,11 +297,9 @@ def quality(corpora: Sequence[Corpus], vectors: Vectors) -> None:
                 system = peer.make(Path(folder), vectors if peer.embeds else None)
                 system.add(rows)
                 system.search("anything at all")
-                for question in corpus.questions:
-                    begin = time.perf_counter()
-                    scores.append(recall_at(system.search(question.text), question.gold, K))
-                    taken.append(1000 * (time.perf_counter() - begin))
-        table.append([name, f"{100 * statistics.mean(scores):.1f}", f"{statistics.median(taken):.1f}"])
+                scores += [recall_at(system.search(asked.text), asked.gold, K) for asked in corpus.questions]
+                taken.append(quantiles(system.search, [asked.text for asked in corpus.questions[::4]], clock)[0])
+        table.append([name, f"{100 * statistics.mean(scores):.1f}", f"{statistics.mean(taken):.1f}"])
     count = sum(len(corpus.questions) for corpus in corpora)
     title = f"LoCoMo, {len(corpora)} conversations, {count} questions ({vectors.model})"
     show(title, ["", "R@10, percent", "search p50, ms"], table)
@@ -314,14 +317,16 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("RECOLLECT_DATA"))
     parser.add_argument("--sizes", type=int, nargs="*", default=[1_000, 10_000])
     parser.add_argument("--conversations", type=int, default=2)
+    parser.add_argument("--cpu", action="store_true", help="count this process's own time: for a busy machine")
     told = parser.parse_args()
+    clock = time.process_time if told.cpu else time.perf_counter
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     if told.data is not None:
-        quality(read(Path(told.data))["locomo"][: told.conversations], model())
+        quality(read(Path(told.data))["locomo"][: told.conversations], model(), clock)
     slow: set[str] = set()
     for size in told.sizes:
-        speed(size, slow)
+        speed(size, slow, clock)
 
 
 if __name__ == "__main__":
