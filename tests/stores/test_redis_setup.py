@@ -50,10 +50,10 @@ def test_a_user_without_permission_is_told(own_redis: Callable[..., RedisServer]
 
 
 @pytest.mark.parametrize("left_out", ["", "+info +config|get"])
-def test_the_acl_rule_of_the_page_is_enough(own_server: Callable[..., RedisServer], left_out: str) -> None:
+def test_the_acl_rule_of_the_page_is_enough(own_redis: Callable[..., RedisServer], left_out: str) -> None:
     page = (Path(__file__).parents[2] / "docs/stores/redis.md").read_text("utf-8")
     (rule,) = (line for line in page.splitlines() if line.startswith("ACL SETUSER"))
-    server = own_server()
+    server = own_redis()
     with server.client() as client:
         client.execute_command(*rule.removesuffix(left_out).split())
     with Recollect(f"redis://recollect:PASSWORD@127.0.0.1:{server.port}") as memory:
@@ -80,9 +80,9 @@ def test_the_acl_rule_of_the_page_is_enough(own_server: Callable[..., RedisServe
 
 
 def test_an_old_server_that_does_not_know_what_a_client_says_of_itself_is_used_all_the_same(
-    own_server: Callable[..., RedisServer],
+    own_redis: Callable[..., RedisServer],
 ) -> None:
-    server = own_server()
+    server = own_redis()
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "u", "on", ">p", "~*", "+@all", "-client")
         with Recollect(f"redis://u:p@127.0.0.1:{server.port}") as memory:
