@@ -8,10 +8,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy, deepcopy
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, ClassVar, TypeVar
 
 from recollect.errors import ConfigError, Conflict, InvalidInput, Unsupported
-from recollect.model import Change, ChangeKind, Message, Preferences, Session, Summary, Swept, Vector
+from recollect.model import (
+    Change,
+    ChangeKind,
+    Message,
+    Preferences,
+    Session,
+    Summary,
+    Swept,
+    Vector,
+    messages_json,
+)
 from recollect.store import (
     PATHS,
     Append,
@@ -23,6 +34,7 @@ from recollect.store import (
     Driver,
     Filter,
     Found,
+    LogText,
     Op,
     Partition,
     Put,
@@ -81,6 +93,12 @@ class _Log:
         del self.terms[seq], self.ids[message.id]
         self.seqs.pop(bisect_left(self.seqs, seq))
         self.vectors.pop(seq, None)
+
+    def span(self, after: Key | None, before: Key | None, reverse: bool) -> Iterator[int]:
+        low = bisect_right(self.seqs, after[0]) if after else 0
+        high = bisect_left(self.seqs, before[0]) if before else len(self.seqs)
+        places = range(low, high)
+        return map(self.seqs.__getitem__, reversed(places) if reverse else places)
 
     def clear(self) -> None:
         for held in (self.messages, self.terms, self.ids, self.seqs, self.vectors):
@@ -371,6 +389,25 @@ class MemoryStore(Store):
                     break
             return out
 
+    async def query_json(
+        self, hash: Key, *, after: Key | None = None, before: Key | None = None, limit: int, reverse: bool = False
+    ) -> LogText | None:
+        with self._held():
+            now = self.driver.now()
+            log = self._readable(hash, now)
+            found = map(log.messages.__getitem__, log.span(after, before, reverse))
+            rows = list(islice((row for row in found if _live(row, now)), limit + 1))
+            if not rows:
+                return None
+            shown = rows[:limit]
+            # Text is nobody's to change, so that no row needs to be copied for it.
+            return LogText(messages_json(shown), shown[-1].seq, len(rows) > limit, shown[-1].user_id)
+
+    def _readable(self, hash: Key, now: datetime) -> _Log:
+        """The log of a session; an empty one where there is none that has not expired."""
+        log = self._logs.get((hash[0], hash[1]))
+        return log if log is not None and log.header is not None and _live(log.header, now) else _Log()
+
     def _rows(
         self, path: str, hash: Key, now: datetime, after: Key | None, before: Key | None, reverse: bool
     ) -> Iterable[_Keyed]:
@@ -378,17 +415,12 @@ class MemoryStore(Store):
             found: list[_Keyed] = [((key[1],), row) for key, row in self._preferences.items() if key[0] == hash[0]]
             return sorted(found, key=_first, reverse=reverse)
         if path in ("messages", "system_messages", "messages_by_id", "vectors"):
-            log = self._logs.get((hash[0], hash[1]))
-            if log is None or log.header is None or not _live(log.header, now):
-                return []
+            log = self._readable(hash, now)
             seqs: Iterable[int]
             if path == "messages_by_id":
                 seqs = [log.ids[hash[2]]] if hash[2] in log.ids else []
             else:
-                low = bisect_right(log.seqs, after[0]) if after else 0
-                high = bisect_left(log.seqs, before[0]) if before else len(log.seqs)
-                span = range(low, high)
-                seqs = (log.seqs[i] for i in (reversed(span) if reverse else span))
+                seqs = log.span(after, before, reverse)
             if path == "vectors":
                 return (
                     ((seq,), log.vectors[seq]) for seq in seqs if seq in log.vectors and _live(log.messages[seq], now)

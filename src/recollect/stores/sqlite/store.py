@@ -90,12 +90,7 @@ class SQLiteStore(Store):
         self._write = driver.batched(self._writer.begin)
         self._not_plain: set[Key] = set()
         self._pages = pages.Pages()
-        await driver.run(self._open)
-
-    def _open(self) -> None:
-        self._connections.open()
-        with self._connections.reading() as connection:
-            self._encodes = encoded.is_exact(connection)
+        await driver.run(self._connections.open)
 
     async def create_tables(self, driver: Driver) -> list[str]:
         missing = await self.check_tables(driver)
@@ -183,7 +178,7 @@ class SQLiteStore(Store):
     async def query_json(
         self, hash: Key, *, after: Key | None = None, before: Key | None = None, limit: int, reverse: bool = False
     ) -> LogText | None:
-        if not self._encodes or limit < encoded.LEAST or hash in self._not_plain:
+        if limit < encoded.LEAST or hash in self._not_plain:
             return None
         if self._in_place:
             try:
@@ -198,20 +193,23 @@ class SQLiteStore(Store):
         now = self._now()
         page = (hash, after, before, limit, reverse)
         with self._connections.reading() as connection:
-            state = pages.state(connection, hash, now)
-            if state is None or (after and after[0] >= state.last_seq):
-                return None
-            kept = self._pages.get(page, state)
-            if kept is not None:
-                return kept
-            found = encoded.log_text(connection, hash, after, before, limit, reverse, now, short)
-        if found is not None:
-            self._pages.put(page, state, found.more and not reverse, found)
-            return found
-        if len(self._not_plain) >= NOT_PLAIN:
-            self._not_plain.clear()
-        self._not_plain.add(hash)
-        return None
+            if page in self._pages:
+                state = pages.state(connection, hash, now)
+                kept = None if state is None else self._pages.get(page, state)
+                if kept is not None:
+                    return kept
+            try:
+                found = encoded.log_text(connection, hash, after, before, limit, reverse, now, short)
+            except encoded.NotUsual:
+                found = None
+                if len(self._not_plain) >= NOT_PLAIN:
+                    self._not_plain.clear()
+                self._not_plain.add(hash)
+        if found is None:
+            return None
+        state, text = found
+        self._pages.put(page, state, text.more and not reverse, text)
+        return text
 
     async def search(
         self,
