@@ -12,6 +12,7 @@ import pytest
 
 from recollect import AsyncRecollect, CorruptRecord, Recollect
 from recollect.store import LogText
+from recollect.stores import _columns
 from recollect.stores.sqlite import encoded
 from recollect.stores.sqlite.pages import State
 
@@ -78,13 +79,13 @@ def test_a_long_page_goes_to_a_thread(url: str, monkeypatch: pytest.MonkeyPatch,
     """A page that turns out to be long is encoded elsewhere; the loop is not held up."""
     monkeypatch.setattr(encoded, "SHORT", short)
     threads: list[str] = []
-    plain = encoded._woven
+    plain = _columns.woven
 
     def noted(*args: Any) -> bytes:
         threads.append(threading.current_thread().name)
         return plain(*args)
 
-    monkeypatch.setattr(encoded, "_woven", noted)
+    monkeypatch.setattr(_columns, "woven", noted)
     found = asyncio.run(ask(url, *says(300), limit=250))
     assert found is not None
     assert found.text.count(b'"seq":') == 250
@@ -94,7 +95,7 @@ def test_a_long_page_goes_to_a_thread(url: str, monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize("break_in", ["content", "id"])
 def test_a_text_with_the_break_in_it(url: str, break_in: str) -> None:
     """The character that stands between values is one that a text may have."""
-    asked = {break_in: f"a{encoded._BREAK}b"}
+    asked = {break_in: f"a{_columns.BREAK}b"}
     assert asyncio.run(ask(url, *says(9), {"role": "user", "content": "x", **asked})) is None
     with Recollect(url) as memory:
         session = memory.session("s")

@@ -11,6 +11,7 @@ from recollect.model import Change, Message, Swept
 from recollect.store import Capabilities, Commit, Driver, Filter, Found, LogText, Op, Partition, Result, Store
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key, Row, check_ops
+from recollect.stores._columns import LEAST, NotUsual, Unusual
 from recollect.stores._sql import CHANGE_COLUMNS, change_of
 from recollect.stores.sqlite import encoded, index, pages, reads
 from recollect.stores.sqlite.changes import Changes, remove_messages, remove_session
@@ -22,9 +23,6 @@ SWEEP_SESSIONS = 50
 SWEEP_ROWS = 2000
 REINDEX_ROWS = 500
 """A sweep and a reindexing work in small transactions, so that appends come in between."""
-
-NOT_PLAIN = 4096
-"""Sessions remembered as ones whose pages SQLite does not encode, so that it is not tried again."""
 
 _FEED_BOUNDS = """
 SELECT coalesce((SELECT max(id) FROM recollect_changes), 0),
@@ -88,7 +86,7 @@ class SQLiteStore(Store):
         self._in_place = not driver.blocking and self._connections.path is not None
         self._writer = Writer(self._connections, Changes(driver))
         self._write = driver.batched(self._writer.begin)
-        self._not_plain: set[Key] = set()
+        self._unusual = Unusual()
         self._pages = pages.Pages()
         await driver.run(self._connections.open)
 
@@ -178,7 +176,7 @@ class SQLiteStore(Store):
     async def query_json(
         self, hash: Key, *, after: Key | None = None, before: Key | None = None, limit: int, reverse: bool = False
     ) -> LogText | None:
-        if limit < encoded.LEAST or hash in self._not_plain:
+        if limit < LEAST or hash in self._unusual:
             return None
         if self._in_place:
             try:
@@ -200,11 +198,9 @@ class SQLiteStore(Store):
                     return kept
             try:
                 found = encoded.log_text(connection, hash, after, before, limit, reverse, now, short)
-            except encoded.NotUsual:
-                found = None
-                if len(self._not_plain) >= NOT_PLAIN:
-                    self._not_plain.clear()
-                self._not_plain.add(hash)
+            except NotUsual:
+                self._unusual.add(hash)
+                return None
         if found is None:
             return None
         state, text = found
