@@ -10,7 +10,20 @@ from msgspec.structs import replace
 
 from recollect.errors import ConfigError, RecollectError, Unsupported, missing_extra
 from recollect.model import Change, Message, Swept
-from recollect.store import Append, Attach, Capabilities, Commit, Driver, Filter, Found, Op, Partition, Result, Store
+from recollect.store import (
+    Append,
+    Attach,
+    Capabilities,
+    Commit,
+    Driver,
+    Filter,
+    Found,
+    LogText,
+    Op,
+    Partition,
+    Result,
+    Store,
+)
 from recollect.store.contract import Key, Row, check_ops
 
 try:
@@ -18,12 +31,14 @@ try:
 except ImportError as error:  # pragma: no cover
     raise missing_extra("psycopg", "postgres") from error
 
+from recollect.stores._columns import NotUsual, Stretch, Unusual
 from recollect.stores.postgres import bulk, commits, pgvector, schema
 from recollect.stores.postgres.feed import Feed, place_of
 from recollect.stores.postgres.links import Link, Run, not_open
 from recollect.stores.postgres.names import in_schema
+from recollect.stores.postgres.pages import Pages
 from recollect.stores.postgres.push import Listener
-from recollect.stores.postgres.reads import Reads
+from recollect.stores.postgres.reads import MAX_SEQ, Reads
 from recollect.stores.postgres.reindex import Reindex
 from recollect.stores.postgres.rows import ITEM_BYTES
 from recollect.stores.postgres.search import Search
@@ -75,6 +90,8 @@ class PostgresStore(Store):
         self._retention = timedelta(seconds=settings.feed_retention)
         self._statements = commits.Statements(settings.schema)
         self._reads = Reads(settings.schema)
+        self._pages = Pages(settings.schema)
+        self._unusual = Unusual()
         self._search = Search(settings.schema)
         self._feed = Feed(settings.schema)
         self._reindex = Reindex(settings.schema)
@@ -216,6 +233,21 @@ class PostgresStore(Store):
             path, hash, after, before, since, until, limit, reverse, self.driver.now()
         )
         return list(map(record, await link.fetch(sql, values))) if sql else []
+
+    async def query_json(
+        self, hash: Key, *, after: Key | None = None, before: Key | None = None, limit: int, reverse: bool = False
+    ) -> LogText | None:
+        link = self._open_link
+        stretch = Stretch.of(after, before, limit, reverse, MAX_SEQ)
+        asked = None if hash in self._unusual else self._pages.ask(hash, stretch, self.driver.now())
+        if asked is None:
+            return None
+        rows = await link.fetch(*asked)
+        try:
+            return self._pages.read(rows, hash, stretch)
+        except NotUsual:
+            self._unusual.add(hash)
+            return None
 
     async def search(
         self,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from recollect.errors import ConfigError, RecollectError, Unsupported
 from recollect.model import Change, Message, Swept
-from recollect.store import Attach, Capabilities, Commit, Driver, Filter, Found, Op, Partition, Result, Store
+from recollect.store import Attach, Capabilities, Commit, Driver, Filter, Found, LogText, Op, Partition, Result, Store
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key, Row, check_ops
 from recollect.stores.redis import schema
@@ -213,6 +213,15 @@ class RedisStore(Store):
         if path == "messages_by_id":
             return await self._reads.by_id(hash[0], hash[1], hash[2], now, **bounds)
         raise Unsupported(f"no path {path!r}")
+
+    async def query_json(
+        self, hash: Key, *, after: Key | None = None, before: Key | None = None, limit: int, reverse: bool = False
+    ) -> LogText | None:
+        self._check_open()
+        low, high = after[0] + 1 if after else 0, before[0] - 1 if before else MAX_SEQ
+        return await self._reads.log_text(
+            hash[0], hash[1], self._now(), low=low, high=high, limit=limit, reverse=reverse
+        )
 
     async def search(
         self,
