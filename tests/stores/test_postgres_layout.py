@@ -10,8 +10,10 @@ import pytest
 
 from recollect import ConfigError, CorruptRecord, Recollect
 from recollect.store import TABLES
+from recollect.stores._columns import Extent
 from recollect.stores.postgres.commits import Statements
-from recollect.stores.postgres.reads import Reads
+from recollect.stores.postgres.pages import Pages
+from recollect.stores.postgres.reads import MAX_SEQ, Reads
 from recollect.stores.postgres.settings import PLANNER
 from tests.services.postgres import postgres_url, schema, url_of
 
@@ -91,6 +93,48 @@ def test_every_path_reads_by_its_index(
     assert index in plan, plan
     if path in ("messages", "vectors", "preferences"):
         assert "Sort" not in plan, plan
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("after", [None, (5,)])
+def test_a_page_as_json_reads_no_more(filled: str, after: tuple[int] | None, reverse: bool, analyzed: bool) -> None:
+    if analyzed:
+        _ask(f"ANALYZE {filled}.sessions")
+        _ask(f"ANALYZE {filled}.messages")
+    asked = Pages(filled).ask(("default", "1-1"), Extent.of(after, None, 10, reverse, MAX_SEQ), NOW)
+    assert asked is not None
+    plan = "\n".join(row[0] for row in _ask(f"EXPLAIN {asked[0]}", *asked[1]))
+    assert "Seq Scan" not in plan, plan
+    assert "Sort" not in plan, plan
+    assert "Index Scan using messages_pkey" in plan, plan
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "decodes"),
+    [
+        ("created_at", "'infinity'", False),
+        ("created_at", "'0044-03-15 12:00:00+00 BC'", False),
+        ("created_at", "'2026-11-01 00:00:00+00'", True),
+        ("content", "E'\\x01x'", False),
+        ("content", "NULL", True),
+        ("role", "'wizard\"'", True),
+        ("metadata", '\'{"b": 1, "a": {"c": 1.50}}\'', True),
+    ],
+)
+def test_rows_written_by_hand(name: str, column: str, value: str, decodes: bool) -> None:
+    """As messages or as JSON text, what does not decode is named, and what does is the same."""
+    with Recollect(url_of(name)) as memory:
+        session = memory.session("s")
+        session.append([{"role": "user", "content": f"message {i}"} for i in range(12)])
+        _ask(f"UPDATE {name}.messages SET {column} = {value} WHERE seq = 5")
+        for read in (session.read, session.read_json):
+            if not decodes:
+                with pytest.raises(CorruptRecord):
+                    read()
+        if decodes:
+            rows = b",".join(row.to_json() for row in session.read())
+            assert session.read_json() == b'{"items":[%b],"cursor":null}' % rows
 
 
 @pytest.mark.parametrize("rows", [1, 60, 150, 250, 400, 2000])

@@ -18,6 +18,7 @@ from recollect.store import (
     Driver,
     Filter,
     Found,
+    LogText,
     Op,
     Partition,
     Result,
@@ -31,12 +32,14 @@ try:
 except ImportError as error:  # pragma: no cover
     raise missing_extra("psycopg", "postgres") from error
 
+from recollect.stores._columns import Extent, NotUsual, Unusual
 from recollect.stores.postgres import bulk, commits, pgvector, schema
 from recollect.stores.postgres.feed import Feed, place_of
 from recollect.stores.postgres.links import Link, Run, not_open
 from recollect.stores.postgres.names import in_schema
+from recollect.stores.postgres.pages import Pages
 from recollect.stores.postgres.push import Listener
-from recollect.stores.postgres.reads import Reads
+from recollect.stores.postgres.reads import MAX_SEQ, Reads
 from recollect.stores.postgres.reindex import Reindex
 from recollect.stores.postgres.rows import ITEM_BYTES
 from recollect.stores.postgres.search import Search
@@ -93,6 +96,8 @@ class PostgresStore(Store):
         self._retention = timedelta(seconds=settings.feed_retention)
         self._statements = commits.Statements(settings.schema)
         self._reads = Reads(settings.schema)
+        self._pages = Pages(settings.schema)
+        self._unusual = Unusual()
         self._search = Search(settings.schema)
         self._feed = Feed(settings.schema)
         self._reindex = Reindex(settings.schema)
@@ -247,6 +252,21 @@ class PostgresStore(Store):
                 parts[number - 1].append(record(row))
             found[start : start + len(some)] = parts
         return found
+
+    async def query_json(
+        self, hash: Key, *, after: Key | None = None, before: Key | None = None, limit: int, reverse: bool = False
+    ) -> LogText | None:
+        link = self._open_link
+        stretch = Extent.of(after, before, limit, reverse, MAX_SEQ)
+        asked = None if hash in self._unusual else self._pages.ask(hash, stretch, self.driver.now())
+        if asked is None:
+            return None
+        rows = await link.fetch(*asked)
+        try:
+            return self._pages.read(rows, hash, stretch)
+        except NotUsual:
+            self._unusual.add(hash)
+            return None
 
     async def search(
         self,
