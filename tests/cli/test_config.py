@@ -43,6 +43,6 @@ def test_a_key_that_is_no_setting_is_named(command: str, tmp_path: Path, monkeyp
 def test_serve_has_an_option_for_every_setting() -> None:
     from recollect.settings import Settings
 
-    assert config_file.SETTINGS == tuple(Settings.model_fields)
+    assert tuple(Settings.model_fields) == config_file.SETTINGS
 
     assert {*serve.OPTIONS, "url"} == set(Settings.model_fields)
