@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +27,7 @@ from tests.services.dynamodb import (
     temporary_file,
 )
 from tests.stores import writers
+from tests.stores.forking import check_forked
 
 HI = {"role": "user", "content": "hi"}
 
@@ -267,3 +270,48 @@ def test_unprocessed_items_are_asked_for_again(place: Path) -> None:
         stored = session.append([{"role": "user", "content": "again", "id": str(n)} for n in range(60)])
         assert [row.content for row in stored] == [str(n) for n in range(60)]
         assert calls > 60
+
+
+def test_a_forked_child_makes_its_own_connections(server: Dynoxide) -> None:
+    check_forked(_url(server), children=3, each=20)
+
+
+_FORKS_WHILE_OTHERS_WRITE = """
+import os, sys, threading
+from recollect import Recollect
+from recollect.stores.dynamodb import turns
+turns.PATIENCE = 3600.0
+memory = Recollect(sys.argv[1])
+session = memory.session("s")
+session.append({"role": "user", "content": "parent"})
+client = memory.store._client
+inner, request = client._client, client.request
+reached, go_on = threading.Event(), threading.Event()
+
+def held(operation, arguments):
+    reached.set()
+    assert go_on.wait(60)
+    return request(operation, arguments)
+
+client.request = held
+thread = threading.Thread(target=lambda: session.append({"role": "user", "content": "parent"}))
+thread.start()
+assert reached.wait(20)
+pid = os.fork()
+if pid == 0:
+    client.request = request
+    session.append({"role": "user", "content": "child"})
+    os._exit(0 if client._client is not inner else 9)
+assert os.waitpid(pid, 0)[1] == 0
+go_on.set()
+thread.join()
+assert client._client is inner
+assert [row.content for row in session.tail(9)] == ["parent", "child", "parent"]
+memory.close()
+"""
+
+
+def test_a_child_does_not_wait_for_a_turn_of_its_parent(server: Dynoxide) -> None:
+    words = [sys.executable, "-W", "ignore", "-c", _FORKS_WHILE_OTHERS_WRITE, _url(server)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
