@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from recollect import ConfigError, Embedder, embedder_from_settings
+from recollect.config_file import CONFIG_FILE, read_config, setting_name
 
 try:
     from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -21,7 +21,6 @@ try:
 except ImportError as error:
     raise ConfigError('pydantic-settings is not installed: pip install "recollect[server]"') from error
 
-CONFIG_FILE = "recollect.toml"
 DEFAULT_SCOPE = "default"
 
 
@@ -168,15 +167,9 @@ def load_settings(file: str | os.PathLike[str] | None = None, /, **told: Any) ->
 
 
 def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
     read: dict[str, Any] = {}
-    for key, value in values.items():
-        name = key.lower().replace("-", "_").removeprefix("recollect_")
+    for key, value in read_config(path).items():
+        name = setting_name(key)
         if name not in Settings.model_fields:
             raise ConfigError(f"unknown key {key!r} in {path}: one of {', '.join(Settings.model_fields)}")
         read[name] = value

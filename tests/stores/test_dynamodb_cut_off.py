@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from recollect.errors import ConfigError, Unavailable
+from recollect import Recollect
+from recollect.errors import ConfigError, RecollectError, Unavailable
 from recollect.store import BlockingDriver
 from recollect.store.driver import drive
 from recollect.stores.dynamodb.client import Cancelled, Client
@@ -124,3 +125,10 @@ def test_what_comes_in_chunks_and_what_is_no_json(server: CutOff, client: Client
     server.says = answer("502 Bad Gateway", b"<h1>Later</h1>")
     with pytest.raises(Unavailable):
         ask(client)
+
+
+@pytest.mark.parametrize("body", [b"<html>It works!</html>", b'{"status":"ok"}', b"OK"])
+def test_a_server_that_is_no_dynamodb_is_said(server: CutOff, body: bytes) -> None:
+    server.says = answer("200 OK", body)
+    with pytest.raises(RecollectError, match=f"what {server.endpoint} sends is no answer of DynamoDB"):
+        Recollect(f"dynamodb://us-east-1/app?endpoint_url={server.endpoint}").open()

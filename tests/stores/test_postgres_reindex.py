@@ -22,7 +22,7 @@ def _terms(name: str) -> set[str]:
 def old(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A schema with 1,200 messages whose terms were made by other rules: upside down."""
     with monkeypatch.context() as patch:
-        patch.setattr(base, "analyze", lambda text: [word[::-1] for word in text.split()])
+        patch.setattr(base, "term_text", lambda text: " ".join(word[::-1] for word in text.split()))
         patch.setattr(reindex, "VERSION", 1)
         with Recollect(url_of(name)) as memory:
             for n in range(3):

@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +47,55 @@ def test_a_user_without_permission_is_told(own_redis: Callable[..., RedisServer]
         client.acl_setuser("reader", enabled=True, passwords=["+p"], keys="*", categories=["+@read", "+@connection"])
     with pytest.raises(ConfigError, match="permit"):
         Recollect(f"redis://reader:p@127.0.0.1:{server.port}").open()
+
+
+@pytest.mark.parametrize("left_out", ["", "+info +config|get"])
+def test_the_acl_rule_of_the_page_is_enough(own_redis: Callable[..., RedisServer], left_out: str) -> None:
+    page = (Path(__file__).parents[2] / "docs/stores/redis.md").read_text("utf-8")
+    (rule,) = (line for line in page.splitlines() if line.startswith("ACL SETUSER"))
+    server = own_redis()
+    with server.client() as client:
+        client.execute_command(*rule.removesuffix(left_out).split())
+    with Recollect(f"redis://recollect:PASSWORD@127.0.0.1:{server.port}") as memory:
+        session = memory.session("s", user="ann", ttl=60)
+        session.append([HI, {"role": "system", "content": "Be brief."}])
+        session.append(HI, ttl=1)
+        session.update(title="t")
+        session.save_summary("A greeting.", covers_seq=1)
+        memory.user("ann").preferences.set("seat", "window")
+        assert len(session.tail(5)) == 3
+        assert [found.id for found in memory.user("ann").sessions()] == ["s"]
+        assert len(memory.user("ann").messages()) == 3
+        assert len(memory.search("hi")) > 0
+        assert next(iter(memory.follow())).kind == "append"
+        assert memory.stats().messages == 3
+        if left_out:
+            with pytest.raises(ConfigError, match=r"'info' command.*ACL rule"):
+                memory.warnings()
+        else:
+            assert memory.warnings() == []
+        memory.sweep()
+        memory.user("ann").forget()
+        assert session.tail(5) == []
+
+
+def test_an_old_server_that_does_not_know_what_a_client_says_of_itself_is_used_all_the_same(
+    own_redis: Callable[..., RedisServer],
+) -> None:
+    server = own_redis()
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "u", "on", ">p", "~*", "+@all", "-client")
+        with Recollect(f"redis://u:p@127.0.0.1:{server.port}") as memory:
+            memory.session("s").append(HI)
+        with Recollect(server.url) as memory:
+            memory.session("s").append(HI)
+            assert "recollect" in [found["name"] for found in client.client_list()]
+
+    async def later() -> None:
+        async with AsyncRecollect(f"redis://u:p@127.0.0.1:{server.port}") as memory:
+            assert len(await memory.session("s").tail(5)) == 2
+
+    asyncio.run(later())
 
 
 def test_nobody_there_is_unavailable_at_once() -> None:

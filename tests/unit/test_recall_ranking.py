@@ -137,6 +137,37 @@ def test_when_prefers_what_tells_a_time() -> None:
     assert found[0].explain["time"] > 0
 
 
+SELF_AND_OTHER = [
+    ("Your painting of the harbour is great.", "I gave a painting of the harbour away.", "the painting of the harbour?"),
+    ("Dein Bild vom Hafen gefällt der Stadt.", "Mein Bild vom Hafen gehört der Stadt.", "Wem gehört das Bild vom Hafen?"),
+    ("Твоя картина о море очень хороша.", "Моя картина о море висит дома.", "картина о море где?"),
+    ("你的画很好看，是港口的画。", "我的画在港口旁边卖掉了。", "港口的画怎么样了？"),
+]
+
+
+@pytest.mark.parametrize(("other", "own", "question"), SELF_AND_OTHER)
+def test_what_is_told_of_oneself(other: str, own: str, question: str) -> None:
+    """What somebody tells of themselves comes before what only speaks of the one it is said to."""
+    index = PartitionIndex()
+    rows = [Document(1, "", own, "Nora", "user", MAY), Document(2, "", other, "Tom", "assistant", MAY + DAY)]
+    index.extend("s", rows, linked=True)
+    first, second = index.search(question, limit=2)
+    assert (first.seq, second.seq) == (1, 2)
+    assert first.explain["person"] > 0 > second.explain["person"]
+
+
+def test_a_question_to_the_other() -> None:
+    """Who asks "what did you say?" is not told what speaks of "you" any later; nor is a memory or a tool's result."""
+    index = PartitionIndex()
+    index.extend("s", [Document(1, "", "You can use basil in your sauce.", None, "assistant", MAY)], linked=True)
+    index.extend("d", [Document(1, "", "You can use basil in your sauce.", None, "memory", MAY)], linked=True)
+    ours = {hit.log: hit for hit in index.search("What did you say of the sauce?", limit=2)}
+    assert "person" not in ours["s"].explain
+    theirs = {hit.log: hit for hit in index.search("What can be in the sauce?", limit=2)}
+    assert theirs["s"].explain["person"] < 0
+    assert "person" not in theirs["d"].explain
+
+
 def test_kinds_and_synonyms() -> None:
     """A question that names a kind finds what is of that kind, after what it says itself; the explanation says so."""
     index = PartitionIndex()

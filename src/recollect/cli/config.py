@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from recollect import ConfigError
-
-FILE = "recollect.toml"
+from recollect.config_file import CONFIG_FILE, read_config, setting_name
 
 
 def setting(name: str) -> Any:
@@ -25,16 +22,10 @@ def setting(name: str) -> Any:
     if given:
         return given
     named = os.environ.get("RECOLLECT_CONFIG")
-    path = Path(named or FILE).absolute()
+    path = Path(named or CONFIG_FILE).absolute()
     return _file(path).get(name) if named or path.is_file() else None
 
 
 @cache
 def _file(path: Path) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
-    return {key.lower().replace("-", "_").removeprefix("recollect_"): value for key, value in values.items()}
+    return {setting_name(key): value for key, value in read_config(path).items()}

@@ -17,7 +17,7 @@ from recollect.cli import options
 from recollect.cli.command import command
 from recollect.cli.highlight import excerpt
 from recollect.cli.shell import Shell
-from recollect.cli.text import ago, clean, count, one_line, when
+from recollect.cli.text import ago, clean, count, one_line, when, without_password
 from recollect.cli.transcript import speaker, transcript
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ def sessions(shell: Shell, user: options.User = None, limit: options.Limit = 20)
 def nothing_yet(shell: Shell, url: str, user: str | None = None) -> None:
     """Say that there are no conversations, and how to begin."""
     whose = "" if user is None else f" of user {one_line(user)}"
-    shell.line(f"No conversations{whose} in {clean(shell.url or url)} yet.")
+    shell.line(f"No conversations{whose} in {clean(without_password(shell.url or url))} yet.")
     shell.line(f"  Begin one:      {shell.again('chat')}", "dim")
     shell.line(f"  Load messages:  {shell.again('import')} FILE.jsonl", "dim")
 

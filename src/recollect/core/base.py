@@ -15,7 +15,7 @@ from recollect.core.tokens import TokenCounter, estimate_tokens
 from recollect.core.views import Queries, Views
 from recollect.errors import CorruptRecord, InvalidInput
 from recollect.model import Message, Preferences, Session, Summary
-from recollect.recall.analyzer import analyze
+from recollect.recall.analyzer import term_text
 from recollect.recall.embedders import Embedder
 from recollect.store import Driver, Partition, Store
 
@@ -99,7 +99,7 @@ class Base:
 
     def terms(self, message: Message) -> str:
         """The terms to store with a message: those of its text; none where the store has no index for them."""
-        return " ".join(analyze(message.text)) if self.store.capabilities.text_search else ""
+        return term_text(message.text) if self.store.capabilities.text_search else ""
 
     async def header(self, session_id: str) -> Session | None:
         """The session's header."""

@@ -14,7 +14,7 @@ from recollect.core.checks import check_id, check_json, check_optional_time
 from recollect.core.messages import Intake
 from recollect.errors import InvalidInput, LimitExceeded
 from recollect.model import JSON, Message
-from recollect.recall.analyzer import analyze
+from recollect.recall.analyzer import term_text
 
 BATCH_LINES = 10_000
 BATCH_BYTES = 8 * 1024 * 1024
@@ -103,7 +103,7 @@ class Parser:
                     run = latest[session] = Run(session, user)
                     runs.append(run)
                 run.rows.append(message)
-                run.terms.append(" ".join(analyze(message.text)) if self._indexed else "")
+                run.terms.append(term_text(message.text) if self._indexed else "")
                 run.lines.append(self._number)
             if size >= BATCH_BYTES:
                 break

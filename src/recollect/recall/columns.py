@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from recollect.recall.analyzer import analyze, analyze_as
+from recollect.recall.persons import is_of_self, is_to_other
 from recollect.recall.time_expressions import time_terms
 from recollect.recall.vectors import Vectors
 
@@ -39,7 +40,11 @@ COMPACT_FROM = 1024
 # one after. A turn that follows a question is its answer, so the question's terms are as good as its own (+0.5).
 OWN, BEFORE, BEFORE_ASKED, BEFORE_2, AFTER, AFTER_2 = 20, 14, 20, 7, 8, 4
 
-ASKS, TELLS_TIME, DEAD = 1, 2, 4
+ASKS, TELLS_TIME, DEAD, OF_SELF, OF_OTHER = 1, 2, 4, 8, 16
+
+SPEAKERS = frozenset({"user", "assistant"})
+"""Roles of those who say "I" and "you" and mean each other; a memory, a document or a tool does not."""
+
 NONE = -1
 
 
@@ -190,6 +195,11 @@ class Columns:
     def _add(self, number: int, state: _Log, document: Document) -> None:
         terms, language = analyze_as(document.text)
         flags = _asks(document.text) * ASKS | (not time_terms().isdisjoint(terms)) * TELLS_TIME
+        if state.linked and document.role in SPEAKERS:
+            if is_of_self(terms, language):
+                flags |= OF_SELF
+            elif is_to_other(terms, language):
+                flags |= OF_OTHER
         self._insert(number, state, document, terms, language, flags)
 
     def _insert(

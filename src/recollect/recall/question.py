@@ -8,6 +8,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 from recollect.recall.analyzer import Kind, language_of, query_words
+from recollect.recall.languages import DEFAULT, STOP_WORDS
+from recollect.recall.persons import is_to_other
 from recollect.recall.time_expressions import Times, asks_when, find
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ class Question(NamedTuple):
     """Numbers of the names whose words weigh more: of those named, unless all are."""
     times: Times
     asks_when: bool
+    is_to_other: bool
+    """It is put to the one who is asked for ("what did you say?")."""
     newest: float
     """When the newest document of the index is from, in seconds of the epoch."""
     bare: str
@@ -59,6 +63,8 @@ def read(index: Columns, query: str) -> Question:
         if word.terms[0] not in name_terms:
             kind = word.kind if word.terms[0] in rest else Kind.STOP
             by_kind[kind].append(word.terms)
+    script = kinds(query)
+    language = next((kind for kind in script if kind in STOP_WORDS), DEFAULT)
     return Question(
         by_kind[Kind.CONTENT],
         [word.terms for word in words if word.terms[0] in name_terms],
@@ -68,9 +74,10 @@ def read(index: Columns, query: str) -> Question:
         [number for _, number in named] if len(named) < len(known) else [],
         times,
         asks_when(query),
+        is_to_other(said, language),
         newest,
         _without(query, [name for name, _ in named]),
-        kinds(query),
+        script,
     )
 
 

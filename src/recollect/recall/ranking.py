@@ -7,8 +7,9 @@ The score of a document is a sum of parts, in the units of BM25:
 * ``scene``: BM25 of the conversation that it is part of;
 * ``expansion``: the same of what is of the kind that a word of the question names, or means the same (`concepts`);
 * ``words``: what stop words and single characters add among the best;
-* ``speaker``: who the question names said it; ``time``: it says a time and the question asks for one; ``question``:
-  it asks itself (less); ``date``: it is of the time that the question speaks of;
+* ``speaker``: who the question names said it; ``person``: it speaks of the one who says it, or only to another (less);
+  ``time``: it says a time and the question asks for one; ``question``: it asks itself (less); ``date``: it is of the
+  time that the question speaks of;
 * ``vector``: the cosine of its vector with the query's, scaled to the best lexical score.
 
 Rules are boosts and no filters: a wrong name or time in a question costs little. The numbers are in `weights`.
@@ -21,7 +22,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 from recollect.recall import weights
-from recollect.recall.columns import ASKS, DEAD, TELLS_TIME, Columns
+from recollect.recall.columns import ASKS, DEAD, OF_OTHER, OF_SELF, TELLS_TIME, Columns
 from recollect.recall.lexical import Arrays, Lexical, Statistics
 from recollect.recall.question import Question, read
 
@@ -173,17 +174,23 @@ def _words(lexical: Lexical, slots: Slots, total: Floats) -> Floats:
 
 
 def _rules(index: Columns, arrays: Arrays, question: Question, slots: Slots, base: Floats) -> dict[str, Floats]:
-    """Who said it, and whether it tells or asks."""
-    import numpy as np
-
+    """Who said it and of whom, and whether it tells or asks."""
     parts: dict[str, Floats] = {}
     if question.speakers:
         parts["speaker"] = base * _said(index, question)[arrays.name[slots]]
     flags = arrays.flags[slots]
+    other = 0.0 if question.is_to_other else weights.OTHER
+    parts["person"] = _where(flags, OF_SELF, weights.SELF * base) - _where(flags, OF_OTHER, other * base)
     if question.asks_when:
-        parts["time"] = np.where(flags & TELLS_TIME, np.float32(weights.TIME) * base, np.float32(0))
-    parts["question"] = np.where(flags & ASKS, np.float32(-weights.QUESTION) * base, np.float32(0))
+        parts["time"] = _where(flags, TELLS_TIME, weights.TIME * base)
+    parts["question"] = _where(flags, ASKS, -weights.QUESTION * base)
     return parts
+
+
+def _where(flags: NDArray[np.uint8], flag: int, part: Floats) -> Floats:
+    import numpy as np
+
+    return np.where(flags & flag, part, np.float32(0))
 
 
 def _said(index: Columns, question: Question) -> Floats:

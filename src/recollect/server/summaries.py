@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from typing import Any, NamedTuple
 
@@ -20,6 +21,13 @@ QUIET, PATIENCE = 1.0, 30.0
 """Seconds without growth after which a session is looked at, and after which it is, growing or not: an append that comes
 right behind another has nothing to share the processor with."""
 
+SAMPLE = 0.05
+"""Seconds over which is seen, before a session is looked at, whether requests are coming thick and fast. Then they go
+first, until the session's patience is over."""
+
+MANY, BUSY = 100, 0.5
+"""Requests a second, and the part of its time that the event loop works, from which that is so."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 15.0, 900.0
 """Seconds after which a session is tried again whose summary failed: the first, twice that, and so on."""
 
@@ -35,8 +43,12 @@ class _Waiting(NamedTuple):
     latest: float
 
     def left(self, now: float) -> float:
-        """Seconds until it is to be looked at; 0 or less when it is."""
+        """Seconds until it may be looked at; 0 or less when it may."""
         return min(self.latest + QUIET, self.first + PATIENCE) - now
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether it is to be looked at whatever else there is to do."""
+        return self.first + PATIENCE <= now
 
 
 class Summaries:
@@ -101,17 +113,27 @@ class Summaries:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            left = self._waiting[key].left(asyncio.get_running_loop().time())
+            waiting, now = self._waiting[key], asyncio.get_running_loop().time()
+            left = waiting.left(now)
             if left > 0:
                 await asyncio.sleep(min(left, QUIET))
                 continue
-            memory, last_seq, _, _ = self._waiting.pop(key)
+            if not waiting.is_overdue(now) and (await self._is_busy() or self._waiting.get(key) is not waiting):
+                continue
+            del self._waiting[key]
+            memory, last_seq, _, _ = waiting
             self._busy.add(key)
             try:
                 await self._summarize(key, memory, last_seq)
             finally:
                 self._busy.discard(key)
                 self._wake.set()
+
+    async def _is_busy(self) -> bool:
+        answered, began, worked = self._metrics.answered, time.monotonic(), time.thread_time()
+        await asyncio.sleep(SAMPLE)
+        took = time.monotonic() - began
+        return self._metrics.answered - answered > MANY * took or time.thread_time() - worked > BUSY * took
 
     async def _summarize(self, key: _Key, memory: AsyncRecollect, last_seq: int) -> None:
         session = memory.session(key[1])

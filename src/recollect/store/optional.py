@@ -123,7 +123,9 @@ class Store(Verbs):
         form: one of `templates`. Raises `Unsupported` for another.
         """
         known = ", ".join(self.templates)
-        raise Unsupported(f"{self.kind} has no template {form!r}: {known or 'it needs nothing made'}")
+        if not known:
+            raise Unsupported(f"{self.kind} needs nothing made, so there is no template of it")
+        raise Unsupported(f"{self.kind} has no template {form!r}: {known}")
 
     async def buffered(self, driver: Driver) -> Buffered:
         """What is kept for later, also before the store is open. A store keeps nothing; a buffer above it does."""

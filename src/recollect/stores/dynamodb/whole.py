@@ -18,6 +18,8 @@ def refuse_what_is_cut_off(client: Any) -> None:
 
 def _check(response_dict: dict[str, Any], **_: Any) -> None:
     body: bytes = response_dict.get("body") or b""
+    if response_dict["status_code"] == 200 and body and not body.startswith(b"{"):
+        raise msgspec.DecodeError("it is no JSON object")  # of a web server, say, that stands where DynamoDB should
     declared = response_dict["headers"].get("content-length") or ""
     if declared.isdigit():
         whole = len(body) == int(declared)
