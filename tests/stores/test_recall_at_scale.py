@@ -177,3 +177,15 @@ def test_two_clients(memory: Recollect) -> None:
         memory.session("theirs", "ann").append(say(text))
         assert text in {hit.text for hit in asked(memory, "dog" if "dog" in text else "car")}
     assert "A vehicle at last." not in {hit.text for hit in asked(memory, "car")}
+
+
+def test_while_the_vectors_are_read(memory: Recollect) -> None:
+    """One recall reads them; whoever asks meanwhile gets an answer by words, that says so."""
+    memory.reindex()
+    asked(memory)
+    views = memory._twin._base.views._views.values()
+    (known,) = [view.coverage for view in views if view.coverage is not None]
+    known.is_read = True
+    assert "are being read" in str(asked(memory, "what is line 7 of topic 0")[0].note)
+    known.is_read = False
+    assert asked(memory)[0].note is None

@@ -137,6 +137,7 @@ async def _look(
         if user is not None and question.session_id is None:
             found += await _answer_from_memories(base, question, user)
             found.sort(key=_score)
+        base.views.trim()
         return found
     asked = await _embedded(base, view, question)
     base.views.trim()
