@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import threading
+import time
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -15,7 +16,7 @@ from recollect.store import Driver
 from recollect.stores.dynamodb.failures import translate
 from recollect.stores.dynamodb.options import Options
 from recollect.stores.dynamodb.values import Item
-from recollect.stores.dynamodb.whole import refuse_what_is_cut_off
+from recollect.stores.dynamodb.whole import is_cut_off, refuse_what_is_cut_off
 from recollect.stores.dynamodb.wire import speed_up
 
 GET_KEYS = 100
@@ -145,7 +146,7 @@ class Client:
         return await driver.run(self.request, operation, arguments)
 
     def request(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The same in the thread that asks."""
+        """The same in the thread that asks, tried again when the answer was cut off, as botocore does when none comes."""
         if self._stale:
             self._renew()
         client = self._client
@@ -153,6 +154,16 @@ class Client:
             raise ConfigError("this store is closed")
         if operation in OF_STREAMS:
             client = self._of_streams()
+        for turn in range(1, self._options.attempts):
+            try:
+                return self._once(client, operation, arguments)
+            except Unavailable as error:
+                if error.__cause__ is None or not is_cut_off(error.__cause__):
+                    raise
+                time.sleep(pause_of(turn))
+        return self._once(client, operation, arguments)
+
+    def _once(self, client: Any, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = getattr(client, operation)(**arguments)
             return answer
