@@ -138,8 +138,16 @@ def test_when_prefers_what_tells_a_time() -> None:
 
 
 SELF_AND_OTHER = [
-    ("Your painting of the harbour is great.", "I gave a painting of the harbour away.", "the painting of the harbour?"),
-    ("Dein Bild vom Hafen gefällt der Stadt.", "Mein Bild vom Hafen gehört der Stadt.", "Wem gehört das Bild vom Hafen?"),
+    (
+        "Your painting of the harbour is great.",
+        "I gave a painting of the harbour away.",
+        "the painting of the harbour?",
+    ),
+    (
+        "Dein Bild vom Hafen gefällt der Stadt.",
+        "Mein Bild vom Hafen gehört der Stadt.",
+        "Wem gehört das Bild vom Hafen?",
+    ),
     ("Твоя картина о море очень хороша.", "Моя картина о море висит дома.", "картина о море где?"),
     ("你的画很好看，是港口的画。", "我的画在港口旁边卖掉了。", "港口的画怎么样了？"),
 ]
@@ -153,7 +161,8 @@ def test_what_is_told_of_oneself(other: str, own: str, question: str) -> None:
     index.extend("s", rows, linked=True)
     first, second = index.search(question, limit=2)
     assert (first.seq, second.seq) == (1, 2)
-    assert first.explain["person"] > 0 > second.explain["person"]
+    assert "person" not in first.explain
+    assert second.explain["person"] < 0
 
 
 def test_a_question_to_the_other() -> None:
