@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recollect import Hit, Recollect
+from recollect import AsyncRecollect, Hit, Recollect, Store
 from recollect.core import coverage, signs, sources
 from recollect.core.views import Views
 from tests.library.test_vectors import Meanings, say
@@ -189,3 +190,25 @@ def test_while_the_vectors_are_read(memory: Recollect) -> None:
     assert "are being read" in str(asked(memory, "what is line 7 of topic 0")[0].note)
     known.is_read = False
     assert asked(memory)[0].note is None
+
+
+def test_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks that ask while the vectors are read are told so, or find by both; nothing is found twice."""
+    monkeypatch.setattr(sources, "MOST_ROWS", 100)
+
+    async def ask(memory: AsyncRecollect) -> list[list[Hit]]:
+        user = memory.user("ann")
+        return await asyncio.gather(*(user.recall("where does the hound sleep", limit=5) for _ in range(6)))
+
+    async def main(store: Store) -> None:
+        async with AsyncRecollect(store, embedder=Meanings()) as memory:
+            for answers in (await ask(memory), await ask(memory)):
+                for hits in answers:
+                    assert len({hit.item.id for hit in hits}) == len(hits)
+            assert all(hits[0].text == "My puppy sleeps." and hits[0].note is None for hits in answers)
+
+    with fresh("sqlite", tmp_path) as store, Recollect(store, embedder=Meanings()) as memory:
+        fill(memory)
+        memory.reindex()
+    with fresh("sqlite", tmp_path) as store:
+        asyncio.run(main(store))
