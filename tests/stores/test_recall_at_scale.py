@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from recollect import AsyncRecollect, Hit, Recollect, Store
 from recollect.core import coverage, signs, sources
 from recollect.core.views import Views
-from tests.library.test_vectors import Meanings, say
+from tests.library.test_vectors import MEANINGS, Meanings, say
+from tests.services import dynamodb
 from tests.services.fresh import REDISEARCH, fresh
 
 KINDS = ("sqlite", "postgres", REDISEARCH)
@@ -212,3 +214,30 @@ def test_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         memory.reindex()
     with fresh("sqlite", tmp_path) as store:
         asyncio.run(main(store))
+
+
+def test_behind_what_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DynamoDB with an index of vectors: the newest sessions are held, and the nearest of the others are found."""
+    with make_store_of(tmp_path) as store, Recollect(store, embedder=Meanings()) as memory:
+        fill(memory)
+        memory.user("ann").remember("Ann has a hound.")
+        memory.reindex()
+        monkeypatch.setattr(sources, "MOST_ROWS", 100)
+        hits = asked(memory, "where does line 340 go with the dog")
+        assert {hit.text for hit in hits[:2]} == {"Line 340 tells of topic 4.", "My puppy sleeps."}
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+        for hit in hits:
+            assert sum(hit.explain.values()) == pytest.approx(hit.score, abs=1e-4)
+        assert {hit.text for hit in asked(memory, "dog")[:2]} == {"My puppy sleeps.", "Ann has a hound."}
+        assert "My puppy sleeps." in {hit.text for hit in asked(memory, "dog", session="s-1")}
+        assert asked(memory, "dog", role="assistant") == []
+        memory.session("s-1").delete()
+        assert "My puppy sleeps." not in {hit.text for hit in asked(memory, "dog")}
+        assert asked(memory, "dog")[0].text == "Ann has a hound."
+
+
+@contextmanager
+def make_store_of(place: Path) -> Iterator[Store]:
+    """DynamoDB with an index for the vectors of `Meanings`."""
+    yield dynamodb.make_store(place, vector_dimensions=len(MEANINGS) + 1)
+    dynamodb.remove_tables(place)
