@@ -48,6 +48,8 @@ class Statistics(NamedTuple):
     """Documents that have a term, by term."""
     mean: Floats | None = None
     """Of the vectors; None where those of the index are all there are."""
+    best: float = 0.0
+    """Score without vectors and dates, in other parts of the store: the best vector and date count for shares of it."""
 
 
 class Term(NamedTuple):

@@ -62,6 +62,11 @@ class Vectors:
         return None if self._table is None else self._table.matrix.shape[1]
 
     @property
+    def mean(self) -> NDArray[np.float32] | None:
+        """Of the vectors that are there."""
+        return None if self._table is None or not self._rows else (self._table.sum / len(self._rows)).astype("f4")
+
+    @property
     def size_bytes(self) -> int:
         """Memory that they take."""
         return sum(array.nbytes for array in self._table or ()) + 100 * len(self._rows)
