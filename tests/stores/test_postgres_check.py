@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg_pool import ConnectionPool
 
-from recollect import ConfigError, Recollect
+from recollect import ConfigError, Recollect, Unavailable
 from recollect.store.driver import BlockingDriver, drive
-from recollect.stores.postgres import PostgresStore, layout
+from recollect.stores.postgres import PostgresStore, layout, settings
+from recollect.stores.postgres import schema as migrations
 from tests.services.postgres import drop_schema, own_server, postgres_url, schema
 
 PGVECTOR = {
@@ -141,6 +145,40 @@ def test_another_versions_schema_and_what_is_not_ours(name: str) -> None:
     assert "not Recollect's (sessions)" in _check(_url(name))[0]
     with pytest.raises(ConfigError, match="PostgreSQL's own"):
         _create(_url("pg_mine"))
+
+
+@pytest.mark.parametrize("lent", [False, True])
+def test_what_makes_tables_or_waits_for_who_does_has_no_limit(
+    name: str, lent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "GRACE", 0.2)
+
+    def client() -> Recollect:
+        if not lent:
+            return Recollect(f"{_url(name)}&statement_timeout=0.5")
+        return Recollect(PostgresStore(pool=pool, schema=name, statement_timeout=0.5))
+
+    with psycopg.connect(postgres_url()) as other, ExitStack() as stack:
+        pool = stack.enter_context(ConnectionPool(postgres_url(), min_size=1, max_size=1, open=True))
+        for prepare in ("CREATE TEMPORARY TABLE mine (x int)", f"DROP INDEX {name}.messages_id"):
+            other.execute(prepare.encode())
+            other.commit()
+            other.execute("SELECT pg_advisory_xact_lock(%s)", (migrations.LOCK,))
+            if "DROP INDEX" in prepare:
+                other.execute(f"LOCK TABLE {name}.messages".encode())
+            timer = threading.Timer(2.0, other.rollback)
+            timer.start()
+            began = time.monotonic()
+            with closing(client()) as memory:
+                assert memory.create_tables() != []
+            assert time.monotonic() - began > 1.5
+            timer.join()
+        with client() as memory:
+            memory.session("s").append({"role": "user", "content": "x"})
+            other.execute(f"LOCK TABLE {name}.messages".encode())
+            with pytest.raises(Unavailable, match="statement_timeout"):
+                memory.session("s").append({"role": "user", "content": "x"})
+            other.rollback()
 
 
 def test_rights_that_are_missing_are_named_with_the_grant_that_gives_them() -> None:

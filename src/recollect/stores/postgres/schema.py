@@ -69,7 +69,7 @@ async def prepare(link: Link, name: str, *, shown: str) -> None:
     Raises `ConfigError` for a server, a schema or rights that do not fit.
     """
     if await _current(link.fetch, name, shown) != NEWEST:
-        await link.transaction(lambda run: _migrate(run, name, shown))
+        await link.transaction(lambda run: _migrate(run, name, shown), unhurried=True)
     await _recognise(link, name)
 
 
@@ -162,7 +162,7 @@ async def _recognise(link: Link, name: str) -> None:
             await run(in_schema(statement, name), ())
         await run(in_schema(_SET_META, name), ("cluster", str(here)))
 
-    await link.transaction(settle)
+    await link.transaction(settle, unhurried=True)
 
 
 async def _version(run: Run, name: str, where: str) -> int:

@@ -150,7 +150,7 @@ class PostgresStore(Store):
         try:
             made = [f"the schema {name}"] if await schema.missing(link, name, shown=shown) else []
             await super().create_tables(driver)
-            made += await link.transaction(lambda run: layout.mend(run, name))
+            made += await link.transaction(lambda run: layout.mend(run, name), unhurried=True)
             wrong = await layout.differences(link.fetch, name)
         finally:
             await link.close()
