@@ -61,6 +61,23 @@ def test_offline_quotes_the_answer_beside_a_question_that_matches() -> None:
     run(main)
 
 
+def test_offline_quotes_nothing_for_standing_beside_the_question_itself() -> None:
+    async def main() -> None:
+        async with chat(None, namespaces=[("documents",)]) as (memory, turns):
+            await memory.namespace("documents").remember_document("guide.md", "The Haeundae beach opens at nine.")
+            await memory.session("s", user="ann").append(
+                [
+                    {"role": "user", "content": "Look at the sky."},
+                    {"role": "assistant", "content": "It is 21 degrees."},
+                ]
+            )
+            for _ in range(3):
+                turn = await turns.reply("When does the Haeundae beach open?", session_id="s", user_id="ann")
+                assert [source.document for source in turn.sources] == ["guide.md"], turn.reply
+
+    run(main)
+
+
 def test_offline_does_not_quote_questions_that_it_was_asked_itself() -> None:
     async def main() -> None:
         async with chat(None) as (memory, turns):
