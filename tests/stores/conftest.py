@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from tests.services.dynamodb import Dynoxide
     from tests.services.redis import RedisServer
 
 
@@ -29,6 +30,20 @@ def place(tmp_path: Path) -> Iterator[Path]:
     server_options()
     yield tmp_path
     remove_tables(tmp_path)
+
+
+@pytest.fixture
+def own_dynamodb() -> Iterator[Dynoxide]:
+    """A DynamoDB of the test's own, on a file."""
+    from tests.services.dynamodb import BINARY, Dynoxide, server_options, temporary_file
+
+    server_options()
+    if not BINARY.exists():
+        pytest.skip(f"{BINARY} is not there: make services")
+    made = Dynoxide(temporary_file())
+    made.start()
+    yield made
+    made.kill()
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +17,15 @@ from recollect import AsyncRecollect, Recollect
 from recollect.errors import Unavailable
 from recollect.stores.dynamodb import commit
 from tests.services.dynamodb import (
-    BINARY,
     Dynoxide,
     make_store,
     prefix_of,
     raw_client,
-    server_options,
-    temporary_file,
 )
 from tests.stores import writers
+from tests.stores.forking import check_forked
 
 HI = {"role": "user", "content": "hi"}
-
-
-@pytest.fixture
-def server() -> Iterator[Dynoxide]:
-    """A server of the test's own, on a file."""
-    server_options()
-    if not BINARY.exists():
-        pytest.skip(f"{BINARY} is not there: make services")
-    made = Dynoxide(temporary_file())
-    made.start()
-    yield made
-    made.kill()
 
 
 def _url(server: Dynoxide, **options: str) -> str:
@@ -46,29 +33,29 @@ def _url(server: Dynoxide, **options: str) -> str:
     return f"dynamodb://us-east-1/app?endpoint_url={server.endpoint}{more}"
 
 
-def test_a_killed_server_costs_nothing_acknowledged(server: Dynoxide) -> None:
-    with Recollect(_url(server, attempts="1", timeout="2")) as memory:
+def test_a_killed_server_costs_nothing_acknowledged(own_dynamodb: Dynoxide) -> None:
+    with Recollect(_url(own_dynamodb, attempts="1", timeout="2")) as memory:
         session = memory.session("s", user="u")
         for n in range(20):
             session.append({"role": "user", "content": str(n), "id": str(n)})
-        server.kill()
+        own_dynamodb.kill()
         with pytest.raises(Unavailable) as caught:
             session.append({"role": "user", "content": "20", "id": "20"})
         assert caught.value.retryable
         with pytest.raises(Unavailable):
             session.tail()
-        server.start()
+        own_dynamodb.start()
         session.append({"role": "user", "content": "20", "id": "20"})
         assert [row.content for row in session.tail(100)] == [str(n) for n in range(21)]
         assert [(c.first_seq, c.last_seq) for c in memory.changes()] == [(n, n) for n in range(1, 22)]
 
 
-def test_a_server_that_hangs_is_given_up_in_time(server: Dynoxide) -> None:
+def test_a_server_that_hangs_is_given_up_in_time(own_dynamodb: Dynoxide) -> None:
     """What it was asked it may still do later: the repetition under the same id is none."""
-    with Recollect(_url(server, attempts="2", timeout="1", connect_timeout="1")) as memory:
+    with Recollect(_url(own_dynamodb, attempts="2", timeout="1", connect_timeout="1")) as memory:
         session = memory.session("s")
         session.append({**HI, "id": "a"})
-        server.hang()
+        own_dynamodb.hang()
         try:
             for call in (session.tail, lambda: session.append({**HI, "id": "b"})):
                 began = time.monotonic()
@@ -77,18 +64,18 @@ def test_a_server_that_hangs_is_given_up_in_time(server: Dynoxide) -> None:
                 assert caught.value.retryable
                 assert time.monotonic() - began < 8
         finally:
-            server.go_on()
+            own_dynamodb.go_on()
         session.append({**HI, "id": "b"})
         session.append({**HI, "id": "c"})
         assert [(row.seq, row.id) for row in session.tail()] == [(1, "a"), (2, "b"), (3, "c")]
 
 
-def test_killed_among_writers_every_acknowledged_message_is_there_once(server: Dynoxide) -> None:
+def test_killed_among_writers_every_acknowledged_message_is_there_once(own_dynamodb: Dynoxide) -> None:
     acknowledged: dict[str, int] = {}
     stop, open_now = threading.Event(), threading.Barrier(4)
 
     def write(name: int) -> None:
-        with Recollect(_url(server, attempts="2", timeout="2")) as memory:
+        with Recollect(_url(own_dynamodb, attempts="2", timeout="2")) as memory:
             memory.open()
             open_now.wait(60)
             session = memory.session("s")
@@ -111,12 +98,12 @@ def test_killed_among_writers_every_acknowledged_message_is_there_once(server: D
         while len(acknowledged) < 8 * rounds and time.monotonic() < deadline:
             time.sleep(0.05)
         if rounds < 4:
-            server.kill()
-            server.start()
+            own_dynamodb.kill()
+            own_dynamodb.start()
     stop.set()
     for thread in threads:
         thread.join(60)
-    with Recollect(_url(server)) as memory:
+    with Recollect(_url(own_dynamodb)) as memory:
         rows = memory.session("s").tail(5000)
     assert len(acknowledged) > 20
     assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
@@ -215,10 +202,10 @@ def test_a_writer_that_comes_between_wins_and_the_large_commit_is_made_again(
         assert other.session("s").append({**HI, "id": "77"})[0].seq == stored[77].seq
 
 
-def test_processes_write_one_session(server: Dynoxide) -> None:
-    with Recollect(_url(server)) as memory:
+def test_processes_write_one_session(own_dynamodb: Dynoxide) -> None:
+    with Recollect(_url(own_dynamodb)) as memory:
         memory.open()
-        running = [writers.start(_url(server), "s", name, 25) for name in ("a", "b")]
+        running = [writers.start(_url(own_dynamodb), "s", name, 25) for name in ("a", "b")]
         for process in running:
             _, err = process.communicate(timeout=120)
             assert process.returncode == 0, err
@@ -267,3 +254,48 @@ def test_unprocessed_items_are_asked_for_again(place: Path) -> None:
         stored = session.append([{"role": "user", "content": "again", "id": str(n)} for n in range(60)])
         assert [row.content for row in stored] == [str(n) for n in range(60)]
         assert calls > 60
+
+
+def test_a_forked_child_makes_its_own_connections(own_dynamodb: Dynoxide) -> None:
+    check_forked(_url(own_dynamodb), children=3, each=20)
+
+
+_FORKS_WHILE_OTHERS_WRITE = """
+import os, sys, threading
+from recollect import Recollect
+from recollect.stores.dynamodb import turns
+turns.PATIENCE = 3600.0
+memory = Recollect(sys.argv[1])
+session = memory.session("s")
+session.append({"role": "user", "content": "parent"})
+client = memory.store._client
+inner, request = client._client, client.request
+reached, go_on = threading.Event(), threading.Event()
+
+def held(operation, arguments):
+    reached.set()
+    assert go_on.wait(60)
+    return request(operation, arguments)
+
+client.request = held
+thread = threading.Thread(target=lambda: session.append({"role": "user", "content": "parent"}))
+thread.start()
+assert reached.wait(20)
+pid = os.fork()
+if pid == 0:
+    client.request = request
+    session.append({"role": "user", "content": "child"})
+    os._exit(0 if client._client is not inner else 9)
+assert os.waitpid(pid, 0)[1] == 0
+go_on.set()
+thread.join()
+assert client._client is inner
+assert [row.content for row in session.tail(9)] == ["parent", "child", "parent"]
+memory.close()
+"""
+
+
+def test_a_child_does_not_wait_for_a_turn_of_its_parent(own_dynamodb: Dynoxide) -> None:
+    words = [sys.executable, "-W", "ignore", "-c", _FORKS_WHILE_OTHERS_WRITE, _url(own_dynamodb)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr

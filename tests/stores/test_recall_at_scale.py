@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recollect import Hit, Recollect
+from recollect import AsyncRecollect, Hit, Recollect, Store
 from recollect.core import coverage, signs, sources
 from recollect.core.views import Views
-from tests.library.test_vectors import Meanings, say
+from tests.library.test_vectors import MEANINGS, Meanings, say
+from tests.services import dynamodb
 from tests.services.fresh import REDISEARCH, fresh
 
 KINDS = ("sqlite", "postgres", REDISEARCH)
@@ -177,3 +180,64 @@ def test_two_clients(memory: Recollect) -> None:
         memory.session("theirs", "ann").append(say(text))
         assert text in {hit.text for hit in asked(memory, "dog" if "dog" in text else "car")}
     assert "A vehicle at last." not in {hit.text for hit in asked(memory, "car")}
+
+
+def test_while_the_vectors_are_read(memory: Recollect) -> None:
+    """One recall reads them; whoever asks meanwhile gets an answer by words, that says so."""
+    memory.reindex()
+    asked(memory)
+    views = memory._twin._base.views._views.values()
+    (known,) = [view.coverage for view in views if view.coverage is not None]
+    known.is_read = True
+    assert "are being read" in str(asked(memory, "what is line 7 of topic 0")[0].note)
+    known.is_read = False
+    assert asked(memory)[0].note is None
+
+
+def test_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks that ask while the vectors are read are told so, or find by both; nothing is found twice."""
+    monkeypatch.setattr(sources, "MOST_ROWS", 100)
+
+    async def ask(memory: AsyncRecollect) -> list[list[Hit]]:
+        user = memory.user("ann")
+        return await asyncio.gather(*(user.recall("where does the hound sleep", limit=5) for _ in range(6)))
+
+    async def main(store: Store) -> None:
+        async with AsyncRecollect(store, embedder=Meanings()) as memory:
+            for answers in (await ask(memory), await ask(memory)):
+                for hits in answers:
+                    assert len({hit.item.id for hit in hits}) == len(hits)
+            assert all(hits[0].text == "My puppy sleeps." and hits[0].note is None for hits in answers)
+
+    with fresh("sqlite", tmp_path) as store, Recollect(store, embedder=Meanings()) as memory:
+        fill(memory)
+        memory.reindex()
+    with fresh("sqlite", tmp_path) as store:
+        asyncio.run(main(store))
+
+
+def test_behind_what_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DynamoDB with an index of vectors: the newest sessions are held, and the nearest of the others are found."""
+    with make_store_of(tmp_path) as store, Recollect(store, embedder=Meanings()) as memory:
+        fill(memory)
+        memory.user("ann").remember("Ann has a hound.")
+        memory.reindex()
+        monkeypatch.setattr(sources, "MOST_ROWS", 100)
+        hits = asked(memory, "where does line 340 go with the dog")
+        assert {hit.text for hit in hits[:2]} == {"Line 340 tells of topic 4.", "My puppy sleeps."}
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+        for hit in hits:
+            assert sum(hit.explain.values()) == pytest.approx(hit.score, abs=1e-4)
+        assert {hit.text for hit in asked(memory, "dog")[:2]} == {"My puppy sleeps.", "Ann has a hound."}
+        assert "My puppy sleeps." in {hit.text for hit in asked(memory, "dog", session="s-1")}
+        assert asked(memory, "dog", role="assistant") == []
+        memory.session("s-1").delete()
+        assert "My puppy sleeps." not in {hit.text for hit in asked(memory, "dog")}
+        assert asked(memory, "dog")[0].text == "Ann has a hound."
+
+
+@contextmanager
+def make_store_of(place: Path) -> Iterator[Store]:
+    """DynamoDB with an index for the vectors of `Meanings`."""
+    yield dynamodb.make_store(place, vector_dimensions=len(MEANINGS) + 1)
+    dynamodb.remove_tables(place)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recollect.recall.analyzer import analyze
-from recollect.recall.time_expressions import asks_when, find, time_terms
+from recollect.recall.time_expressions import asks_when, find, tells_time
 
 NOW = datetime(2023, 11, 15, 12, tzinfo=UTC).timestamp()  # a Wednesday
 FIRST = datetime(2022, 3, 1, tzinfo=UTC).timestamp()
@@ -114,8 +114,18 @@ def test_asks_when(question: str) -> None:
     assert not asks_when("Where did she go? 어디 哪里 どこ")
 
 
-def test_time_terms() -> None:
-    """A text that says a time has one of the terms for it."""
-    for text in ("We went last Tuesday", "In January", "지난주에", "昨天去的", "two days ago"):
-        assert not time_terms().isdisjoint(analyze(text)), text
-    assert time_terms().isdisjoint(analyze("We like jazz, 음악, 音乐"))
+def test_tells_time() -> None:
+    """A text says a time by a word for it, or by a date or hour in scripts where characters say one."""
+    told = ("We went last Tuesday", "In January", "지난주에", "昨天去的", "two days ago")
+    dated = (
+        "제 생일은 11월 3일이에요",
+        "誕生日は5月12日です",
+        "我的生日是八月十五号",
+        "毎週木曜日に",
+        "周三晚上",
+        "3시에 봐요",
+    )
+    for text in told + dated:
+        assert tells_time(text, analyze(text)), text
+    for text in ("We like jazz, 음악, 音乐", "一点点音乐", "그 일은 좋아요"):
+        assert not tells_time(text, analyze(text)), text

@@ -50,6 +50,8 @@ class Coverage:
         """The latest activity that was seen and made up for."""
         self.signs: Signs | None = None
         """Where the store searches no vectors itself."""
+        self.is_read = False
+        """Whether somebody reads all the vectors for their signs just now."""
 
     @property
     def size_bytes(self) -> int:
@@ -84,6 +86,8 @@ async def cover(base: Base, view: View, user_id: str | None) -> tuple[Coverage |
         known = view.coverage = Coverage(now, await _mean(base, user_id, embedder.model))
         if known.mean is not None and not store.capabilities.vector_search:
             known.signs = Signs(base.driver.mutex(), embedder.model, len(known.mean))
+    if known.is_read:
+        return None, "by words alone: the vectors are being read"
     note = None if known.mean is None else await _catch_up(base, known, user_id, embedder.model)
     if known.mean is None:
         return None, f"by words alone: not all messages have vectors of {embedder.model}: recollect reindex makes them"
@@ -128,8 +132,12 @@ async def _catch_up(base: Base, known: Coverage, user_id: str | None, model: str
             if wrong is not None:
                 return wrong
     if known.signs is not None:
-        for header in seen if known.complete_to else [header async for header in base.headers(user_id)]:
-            await known.signs.add(base, header)
+        known.is_read = known.complete_to is None
+        try:
+            for header in seen if known.complete_to else [header async for header in base.headers(user_id)]:
+                await known.signs.add(base, header)
+        finally:
+            known.is_read = False
     known.complete_to = max((header.updated_at for header in seen if header.updated_at), default=known.complete_to)
     return None
 

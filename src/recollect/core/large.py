@@ -91,6 +91,22 @@ async def _nearest(base: Base, known: Coverage, vector: NDArray[np.floating], li
     )
 
 
+async def behind(base: Base, held: View, vector: NDArray[np.floating], narrowed: Filter) -> View:
+    """The nearest of what lies behind the sessions that are held, where the store searches vectors and no words.
+
+    Without their neighbours: to read those is a request each.
+    """
+    assert base.embedder is not None
+    model = base.embedder.model
+    near = await base.store.search(
+        base.scope, terms=(), vector=vector.tolist(), model=model, limit=NEAREST, filter=narrowed
+    )
+    shown = _Shown(base, 0)
+    await shown.add(Found(one for one in near if not held.holds(Log(Session(id=one.row.session_id)).key)))
+    await shown.attach(model)
+    return shown.view
+
+
 async def _asked(base: Base, whole: View, view: View, text: str, user_id: str | None) -> tuple[Asked, Coverage | None]:
     """The question's vector, and what it is compared with; None where words have to do."""
     if base.embedder is None:

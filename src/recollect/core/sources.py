@@ -26,11 +26,11 @@ def place_of(base: Base, log: Log) -> Base:
 
 
 async def logs_of_user(base: Base, user_id: str) -> AsyncIterator[Log]:
-    """A user's sessions, memories and documents."""
-    async for header in base.headers(user_id):
-        yield Log(header)
+    """A user's memories, documents and sessions. Where not all can be held, it is the oldest sessions that are not."""
     async for log in logs_of_memories(base, user_id):
         yield log
+    async for header in base.headers(user_id):
+        yield Log(header)
 
 
 async def logs_of_memories(base: Base, user_id: str) -> AsyncIterator[Log]:

@@ -32,7 +32,7 @@ from recollect.recall.words import (
     tokens_of,
 )
 
-VERSION = 2
+VERSION = 3
 """Of the rules on this page; an index made by another version has to be built anew."""
 
 SHORT = 10_000

@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from recollect.recall.analyzer import analyze, analyze_as
-from recollect.recall.persons import is_of_self, is_to_other
-from recollect.recall.time_expressions import time_terms
+from recollect.recall.persons import is_of_other
+from recollect.recall.time_expressions import tells_time
 from recollect.recall.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ COMPACT_FROM = 1024
 # one after. A turn that follows a question is its answer, so the question's terms are as good as its own (+0.5).
 OWN, BEFORE, BEFORE_ASKED, BEFORE_2, AFTER, AFTER_2 = 20, 14, 20, 7, 8, 4
 
-ASKS, TELLS_TIME, DEAD, OF_SELF, OF_OTHER = 1, 2, 4, 8, 16
+ASKS, TELLS_TIME, DEAD, OF_OTHER = 1, 2, 4, 8
 
 SPEAKERS = frozenset({"user", "assistant"})
 """Roles of those who say "I" and "you" and mean each other; a memory, a document or a tool does not."""
@@ -194,12 +194,9 @@ class Columns:
 
     def _add(self, number: int, state: _Log, document: Document) -> None:
         terms, language = analyze_as(document.text)
-        flags = _asks(document.text) * ASKS | (not time_terms().isdisjoint(terms)) * TELLS_TIME
+        flags = _asks(document.text) * ASKS | tells_time(document.text, terms) * TELLS_TIME
         if state.linked and document.role in SPEAKERS:
-            if is_of_self(terms, language):
-                flags |= OF_SELF
-            elif is_to_other(terms, language):
-                flags |= OF_OTHER
+            flags |= is_of_other(terms, language) * OF_OTHER
         self._insert(number, state, document, terms, language, flags)
 
     def _insert(

@@ -12,7 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from recollect.recall import weights
-from recollect.recall.columns import AFTER, AFTER_2, ASKS, BEFORE, BEFORE_2, BEFORE_ASKED, DEAD, NONE, OWN, Columns
+from recollect.recall.columns import (
+    AFTER,
+    AFTER_2,
+    ASKS,
+    BEFORE,
+    BEFORE_2,
+    BEFORE_ASKED,
+    DEAD,
+    NONE,
+    OWN,
+    SPEAKERS,
+    Columns,
+)
 from recollect.recall.concepts import concepts
 from recollect.recall.question import Question
 
@@ -36,6 +48,8 @@ class Statistics(NamedTuple):
     """Documents that have a term, by term."""
     mean: Floats | None = None
     """Of the vectors; None where those of the index are all there are."""
+    best: float = 0.0
+    """Score without vectors and dates, in other parts of the store: the best vector and date count for shares of it."""
 
 
 class Term(NamedTuple):
@@ -71,6 +85,10 @@ class Arrays:
         length = np.append(np.frombuffer(index.context_length, np.uint64), np.uint64(0)).astype(np.float32)
         k1, b = weights.K1, weights.B
         self.norm: Floats = (k1 * (1.0 - b) + k1 * b / average * length).astype(np.float32)
+        self.alone: Slots = np.flatnonzero((self.before[:-1] == NONE) & (self.after[:-1] == NONE))
+        """Memories, and passages that are a whole document: what has no neighbours, but for the turns of somebody."""
+        spoken = np.isin(self.role[self.alone], [index.roles[role] for role in SPEAKERS & index.roles.keys()])
+        self.alone = self.alone[~spoken | (self.scene[self.alone] == NONE)]
         asked = (np.append(self.flags, 0) & ASKS) != 0
         self.lent_after: Floats = np.where(asked, np.float32(BEFORE_ASKED), np.float32(BEFORE))
         """What a document's terms count for in the one after it, in twentieths."""
@@ -95,7 +113,8 @@ class Lexical:
             single = [*_times(weights.IDEOGRAPH, ideographs), *_times(weights.SYLLABLE, syllables)]
             finding, refining = content, [*_times(weights.STOP_WORD, stops), *single]
         else:
-            finding = names or [*ideographs, *syllables] or stops
+            # That two texts share stop words says nothing, unless the question has no other words.
+            finding = names or [*ideographs, *syllables] or ([] if question.content else stops)
             refining = [] if finding is stops else _times(weights.STOP_WORD, stops)
         self.finding, self.refining = _rarest(finding), _rarest(refining)
 
@@ -177,6 +196,7 @@ class Lexical:
             if scenes:
                 in_scene = np.bincount(arrays.scene[slots] + 1, counts, scenes + 1)[1:].astype(np.float32)
                 scene_score[:-1] += _saturated(in_scene * np.float32(OWN), scene_norm, weight, weights.SCENE_K1)
+        score[arrays.alone] *= np.float32(weights.ALONE)
         return score[:-1], scene_score
 
     def _scene_norm(self) -> Floats:
@@ -222,7 +242,7 @@ class Lexical:
             return np.where(having[places] == at, counts[places], np.float32(0))
 
         tf = self._gathered(slots, occurrences)
-        return _saturated(tf, self._arrays.norm[slots], term.weight, weights.K1)
+        return _saturated(tf, self._arrays.norm[slots], term.weight, weights.K1) * self._worth(slots)
 
     def _gathered(self, slots: Slots, occurrences: Callable[[Slots], Floats]) -> Floats:
         """Occurrences in documents and their neighbours, in twentieths."""
@@ -247,7 +267,13 @@ class Lexical:
             places = np.minimum(np.searchsorted(having, slots), len(having) - 1)
             tf = np.where(having[places] == slots, counts[places], np.float32(0)) * np.float32(OWN)
             score += _saturated(tf, self._arrays.norm[slots], weight, weights.K1)
-        return score
+        return score * self._worth(slots)
+
+    def _worth(self, slots: Slots) -> Floats:
+        """What terms count for in documents."""
+        import numpy as np
+
+        return np.where(np.isin(slots, self._arrays.alone), np.float32(weights.ALONE), np.float32(1))
 
 
 def idf(total: int, having: int) -> float:

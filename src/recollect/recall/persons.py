@@ -1,4 +1,4 @@
-"""Of whom a turn speaks: of the one who says it ("I", "my"), or of the one it is said to ("you", "your") and no one else.
+"""Of whom a turn speaks: of the one who says it ("I", "my"), or only of the one it is said to ("you", "your").
 
 What people tell of themselves is what they are asked for later. "Your photos look great!" stands beside the answer and
 shares its words; it is seldom the answer.
@@ -73,11 +73,11 @@ def persons(language: str) -> Persons:
     return Persons(first | set(_UNSPACED[0].split()), second | set(_UNSPACED[1].split()))
 
 
-def is_of_self(terms: Collection[str], language: str) -> bool:
-    """The text speaks of the one who says it."""
-    return not persons(language).first.isdisjoint(terms)
-
-
 def is_to_other(terms: Collection[str], language: str) -> bool:
     """The text speaks to somebody."""
     return not persons(language).second.isdisjoint(terms)
+
+
+def is_of_other(terms: Collection[str], language: str) -> bool:
+    """The text speaks to somebody, and not of the one who says it."""
+    return is_to_other(terms, language) and persons(language).first.isdisjoint(terms)

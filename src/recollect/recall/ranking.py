@@ -7,7 +7,7 @@ The score of a document is a sum of parts, in the units of BM25:
 * ``scene``: BM25 of the conversation that it is part of;
 * ``expansion``: the same of what is of the kind that a word of the question names, or means the same (`concepts`);
 * ``words``: what stop words and single characters add among the best;
-* ``speaker``: who the question names said it; ``person``: it speaks of the one who says it, or only to another (less);
+* ``speaker``: who the question names said it; ``person``: it speaks only of the other (less);
   ``time``: it says a time and the question asks for one; ``question``: it asks itself (less); ``date``: it is of the
   time that the question speaks of;
 * ``vector``: the cosine of its vector with the query's, scaled to the best lexical score.
@@ -22,7 +22,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 from recollect.recall import weights
-from recollect.recall.columns import ASKS, DEAD, OF_OTHER, OF_SELF, TELLS_TIME, Columns
+from recollect.recall.columns import ASKS, DEAD, OF_OTHER, TELLS_TIME, Columns
 from recollect.recall.lexical import Arrays, Lexical, Statistics
 from recollect.recall.question import Question, read
 
@@ -96,7 +96,7 @@ def search(
         "words": _words(lexical, slots, total[slots]),
     }
     parts |= _rules(index, arrays, question, slots, _sum(parts))
-    best = float(_sum(parts).max(initial=0.0)) or 1.0
+    best = max(float(_sum(parts).max(initial=0.0)), statistics.best if statistics is not None else 0.0) or 1.0
     if strength is not None:
         weight = weights.DATE if lexical.says_something else weights.DATE_ALONE
         parts["date"] = np.float32(weight * best) * strength[slots]
@@ -175,12 +175,15 @@ def _words(lexical: Lexical, slots: Slots, total: Floats) -> Floats:
 
 def _rules(index: Columns, arrays: Arrays, question: Question, slots: Slots, base: Floats) -> dict[str, Floats]:
     """Who said it and of whom, and whether it tells or asks."""
+    import numpy as np
+
     parts: dict[str, Floats] = {}
     if question.speakers:
-        parts["speaker"] = base * _said(index, question)[arrays.name[slots]]
+        said = _said(index, question)[arrays.name[slots]]
+        parts["speaker"] = base * np.maximum(said, _told(index, arrays, question, slots))
     flags = arrays.flags[slots]
-    other = 0.0 if question.is_to_other else weights.OTHER
-    parts["person"] = _where(flags, OF_SELF, weights.SELF * base) - _where(flags, OF_OTHER, other * base)
+    if not question.is_to_other:
+        parts["person"] = _where(flags, OF_OTHER, -weights.OTHER * base)
     if question.asks_when:
         parts["time"] = _where(flags, TELLS_TIME, weights.TIME * base)
     parts["question"] = _where(flags, ASKS, -weights.QUESTION * base)
@@ -200,6 +203,23 @@ def _said(index: Columns, question: Question) -> Floats:
     said = np.zeros(len(index.name_words) + 1, np.float32)
     said[list(question.speakers)] = weights.SPEAKER
     return said
+
+
+def _told(index: Columns, arrays: Arrays, question: Question, slots: Slots) -> Floats:
+    """What it is worth that the question names somebody whom a memory names: nobody has said it, but it is of them."""
+    import numpy as np
+
+    worth = np.zeros(len(slots), np.float32)
+    alone = np.flatnonzero(np.isin(slots, arrays.alone))
+    if len(alone):
+        for name in question.speakers:
+            named = np.ones(len(alone), bool)
+            for word in index.name_words[name]:
+                number = index.terms.get(word)
+                having = np.frombuffer(index.postings[number] if number is not None else b"", np.uint32) >> 8
+                named &= np.isin(slots[alone], having)
+            worth[alone[named]] = weights.SPEAKER
+    return worth
 
 
 def _dates(question: Question, arrays: Arrays, eligible: Truths, now: float | None) -> Floats | None:

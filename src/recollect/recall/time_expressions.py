@@ -8,7 +8,7 @@ counted from an anchor, the present or, where nothing was said in the time so fo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import NamedTuple
@@ -355,9 +355,25 @@ _WHEN = re.compile(
 )
 
 
+def tells_time(text: str, terms: Collection[str]) -> bool:
+    """The text says a time.
+
+    Parameters
+    ----------
+    terms: of the text, as the analyzer makes them.
+    """
+    return not _time_terms().isdisjoint(terms) or (not text.isascii() and _DATED.search(text) is not None)
+
+
+_DATED = re.compile(
+    r"[\d〇一二三四五六七八九十]\s*[年月日号號년월일]|\d\s*[点點時时시]"
+    r"|星期|礼拜|[周週][一二三四五六日天末]|[月火水木金土日]曜|요일|주말"
+)
+"""Dates, hours and days of the week where characters say them; two neighbours are not enough to."""
+
+
 @cache
-def time_terms() -> frozenset[str]:
-    """Terms, as the analyzer makes them, by which a text says a time."""
+def _time_terms() -> frozenset[str]:
     words = (
         "yesterday today tonight tomorrow ago last next week weekend month year morning night day days since recently"
         " summer winter spring fall autumn"

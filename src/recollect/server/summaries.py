@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from typing import Any, NamedTuple
+from typing import Any
 
 from recollect import AsyncRecollect, RecollectError
 from recollect.server.metrics import Metrics
@@ -34,13 +34,16 @@ FIRST_PAUSE, LONGEST_PAUSE = 15.0, 900.0
 _Key = tuple[str, str]
 
 
-class _Waiting(NamedTuple):
+class _Waiting:
     """A session that may be due: since when it waits, and when it grew last, by the loop's clock."""
 
-    memory: AsyncRecollect
-    last_seq: int
-    first: float
-    latest: float
+    __slots__ = ("first", "last_seq", "latest", "memory")
+
+    def __init__(self, memory: AsyncRecollect, first: float) -> None:
+        self.memory = memory
+        self.first = first
+        self.latest = first
+        self.last_seq = 0
 
     def left(self, now: float) -> float:
         """Seconds until it may be looked at; 0 or less when it may."""
@@ -86,9 +89,12 @@ class Summaries:
         if key in self._resting or (known is None and len(self._waiting) >= KNOWN):
             return
         now = asyncio.get_running_loop().time()
-        self._waiting[key] = _Waiting(memory, last_seq, now if known is None else known.first, now)
-        self._waiting.move_to_end(key)  # so the first is the one that has been quiet for longest
-        self._wake.set()
+        if known is None:
+            known = self._waiting[key] = _Waiting(memory, now)
+            self._wake.set()
+        else:
+            self._waiting.move_to_end(key)  # so the first is the one that has been quiet for longest
+        known.last_seq, known.latest = last_seq, now
 
     def start(self) -> None:
         """Begin to work, on the running loop."""
@@ -118,13 +124,14 @@ class Summaries:
             if left > 0:
                 await asyncio.sleep(min(left, QUIET))
                 continue
-            if not waiting.is_overdue(now) and (await self._is_busy() or self._waiting.get(key) is not waiting):
-                continue
+            if not waiting.is_overdue(now):
+                latest = waiting.latest
+                if await self._is_busy() or self._waiting.get(key) is not waiting or waiting.latest > latest:
+                    continue
             del self._waiting[key]
-            memory, last_seq, _, _ = waiting
             self._busy.add(key)
             try:
-                await self._summarize(key, memory, last_seq)
+                await self._summarize(key, waiting.memory, waiting.last_seq)
             finally:
                 self._busy.discard(key)
                 self._wake.set()

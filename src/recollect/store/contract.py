@@ -91,6 +91,7 @@ class Append(Struct, frozen=True, kw_only=True):
     terms: for each row the terms by which `search` finds it, separated by single spaces; empty for none.
     session: what a new session starts with.
     buffer: whether a buffer above the store may keep it for later while the store is away; no concern of the store.
+    echo: whether the result is to hold the messages. Without, a store may leave them out, and only count them.
 
     Its result is `Appended`.
     """
@@ -99,6 +100,7 @@ class Append(Struct, frozen=True, kw_only=True):
     terms: Sequence[str]
     session: SessionDefaults = SessionDefaults()
     buffer: bool = False
+    echo: bool = True
 
 
 class Put(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+_NOT_WHOLE = "the answer is not whole"
+
 
 def refuse_what_is_cut_off(client: Any) -> None:
     """Let a boto3 client of DynamoDB raise botocore's `ConnectionClosedError` for an answer that is not whole."""
@@ -28,7 +30,12 @@ def _check(response_dict: dict[str, Any], **_: Any) -> None:
     if not whole:
         from botocore.exceptions import ConnectionClosedError
 
-        raise ConnectionClosedError(endpoint_url="DynamoDB", error=None)
+        raise ConnectionClosedError(endpoint_url="DynamoDB", error=_NOT_WHOLE)
+
+
+def is_cut_off(error: BaseException) -> bool:
+    """Whether an error says that an answer was not whole. botocore does not see it in time to try again by itself."""
+    return getattr(error, "kwargs", {}).get("error") == _NOT_WHOLE
 
 
 def _is_json(body: bytes) -> bool:

@@ -40,9 +40,13 @@ class _Borrowed(Link):
     def __init__(self, settings: Settings, driver: Driver, patience: float) -> None:
         super().__init__(driver, shown=settings.shown, patience=patience)
         self._limit = settings.limit
+        self._unhurried: set[int] = set()
+
+    def hurry(self, connection: Any, is_limited: bool) -> None:
+        (self._unhurried.discard if is_limited else self._unhurried.add)(id(connection))
 
     def _limited(self, connection: Any) -> Any:
-        if self._limit is None:
+        if self._limit is None or id(connection) in self._unhurried:
             return connection
         return (Lent if self.driver.blocking else AsyncLent)(connection, self._limit)
 
@@ -147,6 +151,13 @@ class _OfConnection(_Borrowed):
     async def begin(self, connection: Any) -> None:
         self._whole = self._is_bare(connection)
         await self.run(connection, "BEGIN" if self._whole else "SAVEPOINT recollect", ())
+
+    async def take_time(self, connection: Any) -> None:
+        """In a transaction of the user's own the server's limit stays as the user has it."""
+        if self._whole:
+            await super().take_time(connection)
+        else:
+            self.hurry(connection, False)
 
     async def end(self, connection: Any) -> None:
         await self.run(connection, "COMMIT" if self._whole else "RELEASE SAVEPOINT recollect", ())

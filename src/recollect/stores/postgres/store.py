@@ -33,7 +33,7 @@ except ImportError as error:  # pragma: no cover
     raise missing_extra("psycopg", "postgres") from error
 
 from recollect.stores._columns import Extent, NotUsual, Unusual
-from recollect.stores.postgres import bulk, commits, pgvector, schema
+from recollect.stores.postgres import bulk, commits, layout, pgvector, schema
 from recollect.stores.postgres.feed import Feed, place_of
 from recollect.stores.postgres.links import Link, Run, not_open
 from recollect.stores.postgres.names import in_schema
@@ -145,14 +145,24 @@ class PostgresStore(Store):
             self._listener = Listener(self._settings, driver)
 
     async def create_tables(self, driver: Driver) -> list[str]:
-        missing = await self.check_tables(driver)
-        await super().create_tables(driver)
-        return [f"the schema {self._settings.schema}"] if missing else []
-
-    async def check_tables(self, driver: Driver) -> list[str]:
+        name, shown = self._settings.schema, self._settings.shown
         link = self._make_link(driver)
         try:
-            return await schema.missing(link, self._settings.schema, shown=self._settings.shown)
+            made = [f"the schema {name}"] if await schema.missing(link, name, shown=shown) else []
+            await super().create_tables(driver)
+            made += await link.transaction(lambda run: layout.mend(run, name), unhurried=True)
+            wrong = await layout.differences(link.fetch, name)
+        finally:
+            await link.close()
+        if wrong:
+            raise ConfigError(f"{shown}: {'; '.join(wrong)}")
+        return made
+
+    async def check_tables(self, driver: Driver) -> list[str]:
+        name, shown = self._settings.schema, self._settings.shown
+        link = self._make_link(driver)
+        try:
+            return await schema.missing(link, name, shown=shown) or await layout.differences(link.fetch, name)
         except ConfigError as error:
             return [str(error)]
         finally:

@@ -143,6 +143,7 @@ def append_alone(
         return None
     written = _write_one(connection, partition, op, known, now)
     if written is None:
+        del nexts[partition]
         return None
     nexts[partition] = written[1]
     return written[0]

@@ -9,7 +9,7 @@ from recollect.store import LogText
 from recollect.store.contract import Key
 from recollect.stores._columns import BREAK, TIME_BREAK, Columns, Extent, NotUsual
 from recollect.stores.sqlite.by_user import MAX_SEQ
-from recollect.stores.sqlite.pages import State
+from recollect.stores.sqlite.pages import State, state
 from recollect.stores.sqlite.reads import SHORT, NotShort
 
 _TEXTS = f" || '{BREAK}' || ".join(f"group_concat(m.{name}, '{BREAK}')" for name in ("role", "content", "id", "tokens"))
@@ -17,7 +17,7 @@ _TEXTS = f" || '{BREAK}' || ".join(f"group_concat(m.{name}, '{BREAK}')" for name
 _COLUMNS = f"""
 SELECT coalesce((SELECT value FROM recollect_meta WHERE name = 'rewrites'), 0), s.last_seq, s.user_id,
     count(m.position), {_TEXTS}, group_concat(m.created_at, '{TIME_BREAK}'), group_concat(m.metadata, '\n')
-FROM recollect_sessions AS s LEFT JOIN recollect_messages AS m
+FROM recollect_sessions AS s CROSS JOIN recollect_messages AS m
     ON m.name IS NULL AND m.parts IS NULL AND m.tool_calls IS NULL AND m.tool_call_id IS NULL AND m.expires_at IS NULL
     AND m.extra = '{{}}' AND m.content < x'' AND m.position BETWEEN
 """
@@ -56,8 +56,11 @@ def log_text(
     else:
         row = _read(connection, _UP, (*hash, now, low, min(high, low + limit)), short)
     rewrites, last, owner, count, texts, times, metadata = row
-    if last is None:
-        return None
+    if last is None:  # no usual message was found, so there is no row of the session either
+        found = state(connection, hash, now)
+        if found is None:
+            return None
+        rewrites, last = found
     page = stretch.page(hash[1], owner, last, count, Columns(texts, times, metadata))
     return None if page is None else (State(rewrites, last), page)
 

@@ -55,11 +55,8 @@ if #KEYS == 5 then
         local entry = redis.pcall('XADD', K[5], at, 'kind', 'append', 'table', 'messages', 'partition', id,
           'first_seq', seq, 'last_seq', seq, 'at', now)
         if type(entry) == 'table' then
-          -- The same microsecond again, or the server's clock was set back.
-          local newest = call('XREVRANGE', K[5], '+', '-', 'COUNT', 1)[1]
-          local highest = newest and newest[1] or call('HGET', string.sub(K[5], 1, -8) .. 'state', 'swept_change')
-          local ms, n = string.match(highest, '^(%d+)-(%d+)$')
-          call('XADD', K[5], string.format('%s-%d', ms, n + 1), 'kind', 'append', 'table', 'messages', 'partition', id,
+          -- The same microsecond again, or the server's clock was set back: the next one behind the newest.
+          call('XADD', K[5], '*', 'kind', 'append', 'table', 'messages', 'partition', id,
             'first_seq', seq, 'last_seq', seq, 'at', now)
         end
       end
@@ -70,6 +67,8 @@ if #KEYS == 5 then
   local own, base = string.sub(K[1], 1, -7), string.sub(K[5], 1, -8)
   KEYS = {K[1], K[2], K[3], own .. 'expiring', own .. 'system', own .. 'summary', K[4], base .. 'due', K[5],
     base .. 'state', own .. 'vectors'}
+  -- Before anything is written, see `reach` in session.lua: a cluster has looked for the five only.
+  call('EXISTS', KEYS[4], KEYS[5], KEYS[6], KEYS[8], KEYS[10], KEYS[11])
   local fields = {'id', A[4], 'role', A[5], 'created_at', created, 'tokens', A[7], unpack(A, 8)}
   ARGV = {now, base, id, '1', 'append', #fields + 9, user, '', '', created < now and created or now, '1', #fields + 2,
     '', unpack(fields)}
