@@ -61,6 +61,20 @@ def test_offline_quotes_the_answer_beside_a_question_that_matches() -> None:
     run(main)
 
 
+def test_offline_names_the_heading_of_a_passage_once() -> None:
+    async def main() -> None:
+        async with chat(None, namespaces=[("documents",)]) as (memory, turns):
+            text = "# Busan\n\n## Beaches\n\nThe beach opens at nine.\n"
+            await memory.namespace("documents").remember_document("guide.md", text)
+            turn = await turns.reply("When does the beach open?")
+            assert "> The beach opens at nine.\n— “guide.md”, Busan > Beaches" in turn.reply
+            await memory.namespace("documents").remember_document("guide.md", "# The beach opens at nine")
+            turn = await turns.reply("When does the beach open?")
+            assert "> # The beach opens at nine\n" in turn.reply
+
+    run(main)
+
+
 def test_offline_quotes_nothing_for_standing_beside_the_question_itself() -> None:
     async def main() -> None:
         async with chat(None, namespaces=[("documents",)]) as (memory, turns):

@@ -28,6 +28,7 @@ GROUNDS = frozenset({"lexical", "expansion", "date", "vector"})
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
 _CJK = re.compile(r"[\u1100-\u11ff\u3041-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。!?…])|\n+")
+_HEADINGS = re.compile(r"\A(?:#{1,6}[ \t][^\n]*\n\s*)+(?=\S)")
 _QUESTION = re.compile(r"[??]\s*$|(?:か|吗|嗎|呢|니|나요|까요|습니까)[。.]?\s*$")
 
 
@@ -149,7 +150,8 @@ def _passage(hit: Hit, reply: Message | None, question: str, titles: dict[str, s
         source = words.source.format(who=who, when=when, session=session)
     else:
         source = _memory_source(hit.item, when, words)
-    lines = [f"> {excerpt(hit.text, question)}"]
+    text = hit.text if hit.message is not None else _HEADINGS.sub("", hit.text)  # the source names them
+    lines = [f"> {excerpt(text, question)}"]
     if reply is not None:
         lines.append(f"> {words.asked.format(who=_who(reply, words), text=excerpt(reply.text, question))}")
     return "\n".join([*lines, f"— {source}"])
