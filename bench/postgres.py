@@ -25,7 +25,7 @@ from timing import against, in_turns, show, texts
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from recollect import Message, Recollect
-from recollect.recall.analyzer import analyze
+from recollect.recall.analyzer import term_text
 from recollect.store import Append, Commit, Partition, SessionDefaults
 from recollect.store.driver import drive
 from recollect.stores.postgres.commits import Statements
@@ -74,7 +74,7 @@ def same_work(connection: psycopg.Connection, session: str) -> Callable[[int], A
     def call(i: int) -> Any:
         now, text = datetime.now(UTC), TEXTS[i % 1000]
         message = Message("user", text, id=f"hand-{next(_unique)}", created_at=now, tokens=20)
-        terms = encode(" ".join(analyze(text)))
+        terms = encode(term_text(text))
         cursor = psycopg.RawCursor(connection)
         cursor.execute(sql, ("default", session, "u-1", now, *message_values(message), terms), binary=True)
         return cursor.fetchall()
@@ -226,7 +226,7 @@ def flat(memory: Recollect, large: int) -> list[list[str]]:
 def bulk(count: int) -> list[list[str]]:
     """Many messages at once: 100 sessions, batches of 10,000 as an import sends them, in turns."""
     now = datetime.now(UTC)
-    terms = {text: " ".join(analyze(text)) for text in TEXTS}
+    terms = {text: term_text(text) for text in TEXTS}
     taken = dict.fromkeys(("ours", "like ours", "executemany", "plain"), 0.0)
     hand = by_hand()
     hand.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")

@@ -13,6 +13,7 @@ ALL = (
     "import_",
     "recall",
     "recall_speed",
+    "recall_peers",
     "server",
     "postgres",
     "redis_store",

@@ -248,7 +248,7 @@ def configuration() -> str:
         " `recollect.toml` (in the current folder, or the file that `--config` or `RECOLLECT_CONFIG` names). The option goes"
         " before the variable, the variable before the file.",
         table(("key", "variable", "option of `serve`", "default", "meaning"), rows),
-        "`embed_base_url` and `embed_model` are read and not used yet: there is no vector search in this version.",
+        "With `embed_model`, recall goes by vectors too: [an embedder](../how-to/memories-and-documents.md#an-embedder).",
         "A file:\n\n"
         + code(
             'url = "sqlite:////var/lib/recollect/recollect.db"\n'
@@ -264,7 +264,9 @@ def configuration() -> str:
         "The library reads one variable: `RECOLLECT_URL`, where `Recollect()` is called without a store. The other commands read"
         " the URL, the chat model's settings, `ttl`, `sliding` and `max_context_tokens` from the same places, and"
         " `RECOLLECT_USER`, who you are in `recollect chat` (your login name when it is not set).",
-        "The options of a store stand in its URL: [SQLite](../stores/sqlite.md#the-url), [Redis](../stores/redis.md#the-url), [memory](../stores/memory.md).",
+        "The options of a store stand in its URL: [SQLite](../stores/sqlite.md#the-url),"
+        " [PostgreSQL](../stores/postgres.md#the-url), [Redis](../stores/redis.md#the-url),"
+        " [DynamoDB](../stores/dynamodb.md#url), [memory](../stores/memory.md).",
     )
 
 

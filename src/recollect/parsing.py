@@ -15,8 +15,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
-from operator import attrgetter
 from queue import SimpleQueue
 from typing import IO, Any
 
@@ -28,8 +26,8 @@ from recollect.core.messages import Intake
 from recollect.core.regroup import Group, Pool
 from recollect.core.tokens import estimate_tokens
 from recollect.errors import InvalidInput, Unavailable
-from recollect.model import Message, Part
 from recollect.store import BlockingDriver, Capabilities
+from recollect.store.prepared import PreparedRow
 
 AHEAD = 2
 """Chunks of lines that the process is given beyond the one that is waited for."""
@@ -37,29 +35,10 @@ AHEAD = 2
 _LENGTH = struct.Struct("<Q")
 
 
-class _Row(Struct, array_like=True, gc=False):
-    role: str
-    content: Any
-    id: str
-    name: str | None
-    metadata: dict[str, Any]
-    created_at: datetime
-    tool_calls: list[Any] | None
-    tool_call_id: str | None
-    extra: dict[str, Any]
-    user_id: str | None
-    tokens: int
-    expires_at: datetime | None
-    terms: str
-
-
-_fields = attrgetter(*(name for name in _Row.__struct_fields__ if name != "terms"))
-
-
 class _Run(Struct, array_like=True, gc=False):
     session: str
     user: str | None
-    rows: list[_Row]
+    rows: list[PreparedRow]
     lines: list[int]
 
 
@@ -168,36 +147,17 @@ def _batch(batch: _Batch) -> Batch:
     runs = []
     for given in batch.runs:
         run = Run(given.session, given.user)
-        run.rows = list(map(_message, given.rows))
-        run.terms = [row.terms for row in given.rows]
+        run.rows = given.rows
         run.lines = given.lines
         runs.append(run)
     return Batch(runs, batch.failure, batch.lines, batch.bytes)
 
 
-def _message(row: _Row) -> Message:
-    content = row.content
-    return Message(
-        row.role,
-        [Part(part) if isinstance(part, dict) else part for part in content] if isinstance(content, list) else content,
-        id=row.id,
-        name=row.name,
-        metadata=row.metadata,
-        created_at=row.created_at,
-        tool_calls=row.tool_calls,
-        tool_call_id=row.tool_call_id,
-        extra=row.extra,
-        user_id=row.user_id,
-        tokens=row.tokens,
-        expires_at=row.expires_at,
-    )
-
-
 def _hold(pool: Pool, run: Run) -> None:
     held = pool.of(run.session, run.user)
     before = len(held.data)
-    for row, terms, line in zip(run.rows, run.terms, run.lines, strict=True):
-        held.add(_Row(*_fields(row), terms), line)  # type: ignore[call-arg]
+    for row, line in zip(run.rows, run.lines, strict=True):
+        held.add(row, line)
     pool.count(run.session, len(run.rows), len(held.data) - before)
 
 

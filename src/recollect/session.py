@@ -131,9 +131,7 @@ class AsyncSessionHandle(SessionRecords):
             if found is not None:
                 if self._user is not None and found.user_id not in (None, self._user):
                     raise self._foreign()
-                return page_json(
-                    b"[%b]" % found.text, make_cursor(bounds.question, (found.last,)) if found.more else None
-                )
+                return page_json(found.text, make_cursor(bounds.question, (found.last,)) if found.more else None)
         page = await self.read(
             after=after, before=before, since=since, until=until, limit=limit, reverse=reverse, cursor=cursor
         )

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from recollect import ConfigError, Embedder, embedder_from_settings
+from recollect.config_file import CONFIG_FILE, read_config
 
 try:
     from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -21,7 +21,6 @@ try:
 except ImportError as error:
     raise ConfigError('pydantic-settings is not installed: pip install "recollect[server]"') from error
 
-CONFIG_FILE = "recollect.toml"
 DEFAULT_SCOPE = "default"
 
 
@@ -157,7 +156,7 @@ def load_settings(file: str | os.PathLike[str] | None = None, /, **told: Any) ->
     """
     named = file or os.environ.get("RECOLLECT_CONFIG")
     path = Path(named or CONFIG_FILE)
-    from_file = _read_file(path) if named or path.is_file() else {}
+    from_file = read_config(path) if named or path.is_file() else {}
     told = {name: value for name, value in told.items() if value is not None}
     in_environment = {name for name in Settings.model_fields if os.environ.get(f"RECOLLECT_{name.upper()}")}
     below = {name: value for name, value in from_file.items() if name not in in_environment}
@@ -165,22 +164,6 @@ def load_settings(file: str | os.PathLike[str] | None = None, /, **told: Any) ->
         return Settings(**{**below, **told})
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(error, path, from_file, told))) from None
-
-
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
-    read: dict[str, Any] = {}
-    for key, value in values.items():
-        name = key.lower().replace("-", "_").removeprefix("recollect_")
-        if name not in Settings.model_fields:
-            raise ConfigError(f"unknown key {key!r} in {path}: one of {', '.join(Settings.model_fields)}")
-        read[name] = value
-    return read
 
 
 def _explain(error: ValidationError, path: Path, from_file: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from recollect import Store
+from recollect.adapters.conversation import ConversationMemoryService
 from tests.services.fresh import KINDS, fresh
 
 
@@ -15,4 +16,11 @@ from tests.services.fresh import KINDS, fresh
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """A store of each kind, not open; what it wrote is removed."""
     with fresh(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def one() -> Iterator[ConversationMemoryService]:
+    """A service where the kind of store does not matter."""
+    with ConversationMemoryService("memory://") as made:
         yield made

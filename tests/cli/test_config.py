@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from recollect import config_file
 from recollect.cli import serve
 from recollect.cli.app import app
 
@@ -29,7 +30,19 @@ def test_another_file(filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "cannot read" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["sessions", "stats", "chat", "doctor", "export"])
+def test_a_key_that_is_no_setting_is_named(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recollect.toml").write_text('urll = "sqlite:///elsewhere.db"\n')
+    result = CliRunner().invoke(app, [command])
+    assert result.exit_code != 0
+    assert "unknown key 'urll' in " in result.stdout + result.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "recollect.toml"]
+
+
 def test_serve_has_an_option_for_every_setting() -> None:
     from recollect.settings import Settings
+
+    assert tuple(Settings.model_fields) == config_file.SETTINGS
 
     assert {*serve.OPTIONS, "url"} == set(Settings.model_fields)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from recollect import Recollect
+from recollect.cli.app import app
 from tests.cli.harness import Cli
 
 
@@ -221,3 +223,8 @@ def test_scopes_do_not_see_each_other(cli: Cli) -> None:
     assert cli.jsonl("sessions", "--scope", "other") == []
     assert cli.jsonl("search", "lisbon", "--scope", "other") == []
     assert "--scope other" in cli("sessions", "--scope", "other").stdout
+
+
+def test_where_there_is_no_database_the_one_that_will_be_is_named() -> None:
+    result = CliRunner().invoke(app, ["sessions"])
+    assert result.stdout.splitlines()[0] == "No conversations in sqlite:///recollect.db yet."

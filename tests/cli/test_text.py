@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 from recollect.cli.flow import Flow
 from recollect.cli.highlight import excerpt
-from recollect.cli.text import ago, clean, count, one_line, parse_when, size
+from recollect.cli.text import ago, clean, count, one_line, parse_when, size, without_password
 
 NOW = datetime(2024, 5, 10, 12, tzinfo=UTC)
 
@@ -34,6 +34,22 @@ NOW = datetime(2024, 5, 10, 12, tzinfo=UTC)
 )
 def test_how_long_ago(seconds: int, expected: str) -> None:
     assert ago(NOW - timedelta(seconds=seconds), NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://u:s3c@ret@host:6379/0?prefix=a", "redis://u:***@host:6379/0?prefix=a"),
+        ("redis://:secret@host", "redis://:***@host"),
+        ("postgresql+x://ann:p@[::1]/db", "postgresql+x://ann:***@[::1]/db"),
+        ("redis://u@host:6379", "redis://u@host:6379"),
+        ("dynamodb://eu/app?endpoint_url=http://h:8000", "dynamodb://eu/app?endpoint_url=http://h:8000"),
+        ("sqlite:///a:b@c.db", "sqlite:///a:b@c.db"),
+        ("file.db", "file.db"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert without_password(url) == shown
 
 
 def test_no_instant_is_no_text() -> None:

@@ -25,34 +25,23 @@ from __future__ import annotations
 import ast
 import configparser
 import io
-import json
 import os
 import re
-import shlex
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import tomllib
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
+from contextlib import ExitStack, chdir, redirect_stdout
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import recollect
+from tests.docs.pages import ROOT, Block, Mismatch, blocks, commands, pages, same, shown_of
+from tests.docs.place import PARSERS, USER, environment, variables
 from tests.servers import ModelServer, free_port, serve
 from tests.services.postgres import postgres_of
-from tests.services.postgres import programs as postgres_programs
 from tests.services.redis import RedisServer
-
-ROOT = Path(__file__).resolve().parents[2]
-SOURCE = Path(recollect.__file__).resolve().parents[1]
-SCHEMAS = SOURCE / "recollect" / "stores"
-STAND_INS = Path(__file__).with_name("stand_ins.py")
 
 PORTS = (8000, 9000)
 """Ports of the pages; each page gets free ones in their place."""
@@ -60,126 +49,7 @@ MODEL_PORT = 11434
 POSTGRES_PORT = 5432
 REDIS_PORT = 6379
 MODEL_SAYS = ["You", " like", " window", " seats", "."]
-USER = "ann"
 PATIENCE = 30.0
-
-_FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,})(?P<language>\S*)")
-_MARK = re.compile(r"^\s*<!-- (?P<name>not run|file|keeps running)(?:: (?P<value>.*?))? -->\s*$")
-
-
-class Mismatch(AssertionError):
-    """A page does not show what happens; the message says where, what, and what else."""
-
-
-@dataclass
-class Block:
-    """One fenced block.
-
-    Parameters
-    ----------
-    line: of the opening fence, from 1. marks: of the comments above it. indent: of the fence.
-    """
-
-    page: Path
-    line: int
-    language: str
-    text: str
-    marks: dict[str, str]
-    indent: str = ""
-
-    @property
-    def place(self) -> str:
-        """Where it is, for people."""
-        return f"{self.page.relative_to(ROOT) if self.page.is_relative_to(ROOT) else self.page}:{self.line}"
-
-    @property
-    def reason(self) -> str | None:
-        """Why it is not run; None if it is."""
-        return self.marks.get("not run")
-
-
-def pages() -> list[Path]:
-    """Every page of the documentation."""
-    top = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
-    return [*(page for page in top if page.is_file()), *sorted((ROOT / "docs").rglob("*.md"))]
-
-
-def blocks(page: Path) -> list[Block]:
-    """The fenced blocks of a page, in order."""
-    found: list[Block] = []
-    marks: dict[str, str] = {}
-    lines = iter(enumerate(page.read_text("utf-8").splitlines(), 1))
-    for number, line in lines:
-        if mark := _MARK.match(line):
-            marks[mark["name"]] = mark["value"] or ""
-        elif fence := _FENCE.match(line):
-            indent, ticks = fence["indent"], fence["ticks"]
-            body = []
-            for _, inner in lines:
-                if inner.strip() == ticks:
-                    break
-                body.append(inner.removeprefix(indent))
-            else:
-                raise Mismatch(f"{page}:{number}: this block has no end")
-            found.append(Block(page, number, fence["language"], "".join(f"{one}\n" for one in body), marks, indent))
-            marks = {}
-        elif line.strip():
-            marks = {}
-    return found
-
-
-def same(shown: str, printed: str) -> bool:
-    """Whether what was printed is what is shown; see `...` above."""
-    pieces = []
-    for line in _lines(shown):
-        if line.strip() == "...":
-            pieces.append(r"(?:.*\n)*?")
-        else:
-            line = re.sub(r"^ +(?=\.\.\.)", "", line)
-            pieces.append(".*?".join(map(re.escape, line.split("..."))) + r"\n")
-    return re.fullmatch("".join(pieces), "".join(f"{line}\n" for line in _lines(printed))) is not None
-
-
-def _lines(text: str) -> list[str]:
-    lines = [line.rstrip() for line in text.splitlines()]
-    while lines and not lines[-1]:
-        lines.pop()
-    return lines
-
-
-def _shown(printed: str) -> str:
-    """What to show of what was printed: without the instants and ids of this run."""
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
-    printed = re.sub(rf"{today}([T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?)?", "...", printed)
-    printed = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "...", printed)
-    printed = re.sub(r" in \d+\.\d s( \([\d,]+/s\))?\.", " in ...", printed)
-    return "".join(f"{line}\n" for line in _lines(printed))
-
-
-@dataclass
-class Command:
-    """A command of a console block and what is shown behind it."""
-
-    line: int
-    text: str
-    shown: str = ""
-    script: str = ""
-
-
-def commands(block: Block) -> list[Command]:
-    """The commands of a console block."""
-    found: list[Command] = []
-    for number, line in enumerate(block.text.splitlines(), block.line + 1):
-        if line.startswith("$ "):
-            found.append(Command(number, f"{line}\n", script=line[2:]))
-        elif not found:
-            raise Mismatch(f"{block.place}: a console block begins with a command, after `$ `")
-        elif line.startswith("> ") and not found[-1].shown:
-            found[-1].text += f"{line}\n"
-            found[-1].script += "\n" + line[2:]
-        else:
-            found[-1].shown += f"{line}\n"
-    return found
 
 
 @dataclass
@@ -213,7 +83,7 @@ class Runner:
                 self._ports[REDIS_PORT] = stack.enter_context(RedisServer()).port
             home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             self._shell = home / "shell"
-            stack.enter_context(_environment(_variables(home, self._ports[8000])))
+            stack.enter_context(environment(variables(home, self._ports[8000])))
             stack.enter_context(chdir(self.folder))
             stack.callback(self._stop_all)
             (self.folder / "examples").symlink_to(ROOT / "examples")
@@ -233,9 +103,9 @@ class Runner:
             self._python(block, shown)
         elif block.language == "console":
             self._keep(block) if "keeps running" in block.marks else self._console(block)
-        elif block.language in _PARSERS:
+        elif block.language in PARSERS:
             try:
-                _PARSERS[block.language](block.text)
+                PARSERS[block.language](block.text)
             except (ValueError, SyntaxError, configparser.Error) as error:
                 raise Mismatch(f"{block.place}: not {block.language}: {error}") from error
         elif block.language != "text":
@@ -260,7 +130,7 @@ class Runner:
         if same(expected, printed):
             return
         if self.update and shown is not None:
-            self.changed[shown.line] = _shown(printed)
+            self.changed[shown.line] = shown_of(printed)
             return
         where = "shows" if shown else "shows no text block for what is printed, so"
         raise Mismatch(f"{place.place} {where}\n{expected}\nbut this is printed:\n{printed}")
@@ -293,7 +163,7 @@ class Runner:
                 raise Mismatch(
                     f"{block.page}:{command.line} {command.script!r} shows\n{command.shown}\nbut prints\n{printed}"
                 )
-            text += command.text + (command.shown if fits else _shown(printed))
+            text += command.text + (command.shown if fits else shown_of(printed))
         if text != block.text:
             self.changed[block.line] = text
 
@@ -362,87 +232,6 @@ class Runner:
                 lines[block.line : block.line + size] = new
         self.page.write_text("\n".join(lines) + "\n", "utf-8")
         return True
-
-
-def _toml(text: str) -> None:
-    values = tomllib.loads(text)
-    if any(isinstance(value, dict) for value in values.values()):
-        return
-    from recollect.settings import load_settings
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "recollect.toml")
-        path.write_text(text, "utf-8")
-        load_settings(path)
-
-
-def _ini(text: str) -> None:
-    configparser.ConfigParser(strict=False, interpolation=None).read_string(text)
-
-
-def _sql(text: str) -> None:
-    """A statement of the schema, as it stands in a migration (white space apart)."""
-    schema = " ".join(" ".join(path.read_text("utf-8") for path in sorted(SCHEMAS.rglob("*.sql"))).split())
-    if " ".join(text.split()) not in schema:
-        raise ValueError("this is not in the migrations")
-
-
-def _jsonl(text: str) -> None:
-    for line in text.splitlines():
-        json.loads(line)
-
-
-_PARSERS: dict[str, Callable[[str], object]] = {
-    "json": json.loads,
-    "jsonl": _jsonl,
-    "toml": _toml,
-    "ini": _ini,
-    "sql": _sql,
-    "pyi": ast.parse,
-}
-
-
-def _variables(home: Path, port: int) -> dict[str, str]:
-    """The environment of a new user: their own name, nothing configured, the commands of this environment first."""
-    bin_ = home / "bin"
-    bin_.mkdir()
-    python = shlex.quote(sys.executable)
-    programs = {"python": f"exec {python}", "recollect": f"exec {python} -m recollect.cli"}
-    if shutil.which("psql") is None and (folder := postgres_programs()) is not None:
-        programs["psql"] = f"exec {shlex.quote(str(folder / 'psql'))}"
-    for name in ("curl", "sqlite3"):
-        if shutil.which(name) is None or os.environ.get("DOCS_STAND_INS"):
-            programs[name] = f"exec {python} {shlex.quote(str(STAND_INS))} {name}"
-    for name, line in programs.items():
-        path = bin_ / name
-        path.write_text(f'#!/bin/sh\n{line} "$@"\n', "utf-8")
-        path.chmod(0o755)
-    kept = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
-    return {
-        **{name: os.environ[name] for name in kept if name in os.environ},
-        "PATH": os.pathsep.join([str(bin_), str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
-        "PYTHONPATH": str(SOURCE),
-        "HOME": str(home),
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        "USER": USER,
-        "LOGNAME": USER,
-        "RECOLLECT_PORT": str(port),
-    }
-
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(variables)
-    time.tzset()
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        time.tzset()
 
 
 def main(names: list[str]) -> None:

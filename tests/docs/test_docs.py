@@ -12,7 +12,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.docs.blocks import ROOT, SOURCE, Block, Runner, blocks, pages, same
+from tests.docs.blocks import Runner
+from tests.docs.pages import ROOT, Block, blocks, pages, same
+from tests.docs.place import SOURCE
 
 NOT_RUN = 8
 """How many blocks are not run, each for the reason that stands above it. `test_what_is_not_run` lists them (-rP)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -55,6 +56,20 @@ def test_recalled_with_its_source(memory: Recollect) -> None:
     assert best.memory.source["heading"] == "Refunds"
     assert best.memory.namespace == ("docs",)
     assert "ten days" in best.text
+
+
+def test_no_document_is_changed_before_it_was_made(opener: Opener) -> None:
+    """Also by a clock that goes on between the library's look at it and the store's."""
+    clock = ManualClock()
+
+    def ticking() -> datetime:
+        clock.forward(0.001)
+        return clock()
+
+    kept = opener(clock=ticking).namespace("docs").remember_document("guide.md", GUIDE)
+    assert kept.created_at is not None
+    assert kept.updated_at is not None
+    assert kept.created_at <= kept.updated_at
 
 
 def test_given_again(opener: Opener) -> None:

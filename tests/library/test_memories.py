@@ -234,3 +234,21 @@ def test_ten_megabytes(memory: Recollect) -> None:
     kept = user.memory("long")
     assert isinstance(kept, Memory)
     assert kept.content == long
+
+
+def test_questions_about_a_person_in_other_words_than_the_fact(memory: Recollect) -> None:
+    """Without a model: what facts about people are told in is known, and shared stop words are no answer."""
+    user = memory.user("ann")
+    facts = ["Prefers aisle seats", "Lives in Busan", "Married to Tom", "Is learning the violin", "Allergic to peanuts"]
+    for fact in facts:
+        user.remember(fact)
+    for question, fact in [
+        ("where does she like to sit?", "Prefers aisle seats"),
+        ("which city is her home?", "Lives in Busan"),
+        ("where does she live?", "Lives in Busan"),
+        ("who is her husband?", "Married to Tom"),
+        ("which instrument does she play?", "Is learning the violin"),
+        ("what must she avoid?", "Allergic to peanuts"),
+    ]:
+        assert [hit.item.text for hit in user.recall(question)] == [fact], question
+    assert user.recall("what is the wingspan of an albatross?") == []

@@ -10,6 +10,7 @@ import pytest
 
 from recollect import InvalidInput, Recollect
 from recollect.core import sources
+from recollect.core.base import Base
 from recollect.testing.clock import START, ManualClock
 from tests.library.contexts import said
 from tests.library.harness import Opener
@@ -164,6 +165,18 @@ def test_memories_of_a_large_user(filled: Recollect, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sources, "MOST_ROWS", 5)
     hits = filled.user("u-1").recall("refund", limit=100)
     assert {hit.memory is None for hit in hits} == {True, False}
+
+
+def test_a_large_user_where_there_is_no_index(filled: Recollect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the newest sessions are looked through, and every memory and document."""
+    filled.user("u-1").remember("The refund was paid.")
+    filled.user("u-1").remember_document("d", "All about the refund.")
+    newest = filled.user("u-1").sessions(limit=1).items[0]
+    monkeypatch.setattr(sources, "MOST_ROWS", newest.message_count + 2)
+    monkeypatch.setattr(Base, "indexed", False)
+    hits = filled.user("u-1").recall("refund flight garden piano", limit=100)
+    assert {"The refund was paid.", "All about the refund."} < {hit.text for hit in hits}
+    assert {hit.message.session_id for hit in hits if hit.message} == {newest.id}
 
 
 @pytest.mark.parametrize("query", ["", " ", "\u200b", "?!", "\u202e", "."])

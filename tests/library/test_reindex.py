@@ -23,7 +23,7 @@ def url(tmp_path: Path) -> str:
 def old(opener: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file with 1,200 messages whose terms were made by other rules: upside down."""
     with monkeypatch.context() as patch:
-        patch.setattr(base, "analyze", lambda text: [word[::-1] for word in text.split()])
+        patch.setattr(base, "term_text", lambda text: " ".join(word[::-1] for word in text.split()))
         patch.setattr(reindex, "VERSION", 1)
         memory = opener()
         for n in range(3):

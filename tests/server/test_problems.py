@@ -131,6 +131,10 @@ def test_the_log_has_a_line_for_each_request_and_nothing_private(capsys: pytest.
     assert {line["event"] for line in found} == {"request"}
 
 
+def test_a_body_that_is_no_object_is_told_as_the_body(api: TestClient) -> None:
+    assert problem(api.post("/api/v1/chat", json=[]), 422, "validation")["detail"].startswith("body: ")
+
+
 def test_a_validation_error_does_not_repeat_what_was_sent(api: TestClient) -> None:
     answer = api.post("/api/v1/chat", json={"message": {"secret": "value"}, "token": "secret-token"})
     body = problem(answer, 422, "validation")

@@ -61,6 +61,17 @@ def test_behind_appends(serve_app: Any) -> None:
         assert 12 <= (summary(client) or {})["covers_seq"] <= 16
 
 
+def test_requests_go_first(serve_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While requests come thick and fast a summary waits, and not for ever."""
+    monkeypatch.setattr(summaries, "MANY", -1)
+    monkeypatch.setattr(summaries, "PATIENCE", 3.0)
+    with connected(serve_app, None, summary_max_recent=5) as client:
+        began = time.monotonic()
+        client.post(MESSAGES, json=talk(11))
+        wait_for(lambda: summary(client))
+        assert time.monotonic() - began >= 3.0
+
+
 def test_behind_turns_with_the_model(serve_app: Any, model_server: ModelServer) -> None:
     """The chat model summarises where one is set, behind the reply and not before it."""
     with connected(serve_app, model_server, summary_max_recent=2) as client:

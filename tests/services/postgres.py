@@ -259,6 +259,20 @@ def postgres_url() -> str:
 _used: set[str] = set()
 
 
+def url_of(name: str, **options: object) -> str:
+    """A store in a schema of that server."""
+    return f"{postgres_url()}?schema={name}" + "".join(f"&{key}={value}" for key, value in options.items())
+
+
+def execute(sql: str, url: str | None = None) -> list[tuple[Any, ...]]:
+    """What a statement gives, on that server or another."""
+    import psycopg
+
+    with psycopg.connect(url or postgres_url(), autocommit=True) as connection:
+        cursor = connection.execute(sql)
+        return cursor.fetchall() if cursor.description else []
+
+
 def use_schema(name: str) -> str:
     """The name of a schema that is removed at the end of the run, if not before."""
     if not _used:

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from functools import cache
 from importlib.util import find_spec
@@ -215,3 +216,54 @@ def remove(url: str, prefix: str) -> None:
                 keys = list(node.scan_iter(f"{prefix}:*", count=10_000))
                 for key in keys:
                     node.unlink(key)
+
+
+class Proxy:
+    """Between client and server; loses replies when told to."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.lose = 0
+        self.hold = 0
+        self.lost = 0
+        self._sockets: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self._target))
+            self._sockets += [client, server]
+            threading.Thread(target=self._copy, args=(client, server, False), daemon=True).start()
+            threading.Thread(target=self._copy, args=(server, client, True), daemon=True).start()
+
+    def _copy(self, source: socket.socket, target: socket.socket, replies: bool) -> None:
+        try:
+            while data := source.recv(65536):
+                if replies and self.hold:
+                    self.hold -= 1
+                    self.lost += 1
+                    continue  # the reply never comes
+                if replies and self.lose:
+                    self.lose -= 1
+                    self.lost += 1
+                    target.sendall(data[: len(data) // 2])
+                    break  # the connection is cut in the middle of it
+                target.sendall(data)
+        except OSError:
+            pass
+        finally:
+            for end in (source, target):
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+    def close(self) -> None:
+        for end in (self._listener, *self._sockets):
+            end.close()

@@ -19,16 +19,9 @@ from recollect.stores.dynamodb.client import Cancelled
 from recollect.stores.dynamodb.header import header_of
 from recollect.testing.kit import Kit
 from recollect.testing.modes import BlockingMode
-from tests.services.dynamodb import make_store, prefix_of, raw_client, remove_tables
+from tests.services.dynamodb import make_store, prefix_of, raw_client
 
 HI = {"role": "user", "content": "hi"}
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A place whose tables are removed."""
-    yield tmp_path
-    remove_tables(tmp_path)
 
 
 def _rows(count: int, *, start: int = 0) -> list[dict[str, Any]]:

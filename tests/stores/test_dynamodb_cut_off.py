@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from recollect.errors import ConfigError, Unavailable
+from recollect import Recollect
+from recollect.errors import ConfigError, RecollectError, Unavailable
 from recollect.store import BlockingDriver
 from recollect.store.driver import drive
 from recollect.stores.dynamodb.client import Cancelled, Client
@@ -27,12 +28,13 @@ def answer(status: str, body: bytes) -> bytes:
 
 
 class CutOff:
-    """A server that sends the same bytes to everybody, and hangs up."""
+    """A server that sends the bytes of `then` in turn, and after that the same to everybody, and hangs up."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.says = b""
+        self.then: list[bytes] = []
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -43,7 +45,7 @@ class CutOff:
                 return
             with connection:
                 connection.recv(65536)
-                connection.sendall(self.says)
+                connection.sendall(self.then.pop(0) if self.then else self.says)
 
     def close(self) -> None:
         self._listener.close()
@@ -79,6 +81,21 @@ def test_rows(server: CutOff, client: Client) -> None:
             ask(client)
     server.says = whole
     assert len(ask(client)["Items"]) == 1
+
+
+def test_it_is_asked_again(server: CutOff) -> None:
+    os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
+    os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
+    made = Client(Options(region="us-east-1", endpoint_url=server.endpoint, attempts=3))
+    drive(made.open(BlockingDriver()))
+    whole = answer("200 OK", ROWS)
+    server.then = [whole[:-1], whole[:-9], whole]
+    assert len(ask(made)["Items"]) == 1
+    server.then = [whole[:-1]] * 3
+    with pytest.raises(Unavailable, match="does not answer"):
+        ask(made)
+    assert server.then == []
+    drive(made.close())
 
 
 def test_before_anybody_else_sees_it(server: CutOff, client: Client) -> None:
@@ -124,3 +141,10 @@ def test_what_comes_in_chunks_and_what_is_no_json(server: CutOff, client: Client
     server.says = answer("502 Bad Gateway", b"<h1>Later</h1>")
     with pytest.raises(Unavailable):
         ask(client)
+
+
+@pytest.mark.parametrize("body", [b"<html>It works!</html>", b'{"status":"ok"}', b"OK"])
+def test_a_server_that_is_no_dynamodb_is_said(server: CutOff, body: bytes) -> None:
+    server.says = answer("200 OK", body)
+    with pytest.raises(RecollectError, match=f"what {server.endpoint} sends is no answer of DynamoDB"):
+        Recollect(f"dynamodb://us-east-1/app?endpoint_url={server.endpoint}").open()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,7 @@ import pytest
 from recollect import Recollect
 from recollect.client import DEFAULT_SCOPE
 from recollect.stores.dynamodb import keys
-from tests.services.dynamodb import make_store, options_of, prefix_of, raw_client, remove_tables
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A place whose tables are removed."""
-    yield tmp_path
-    remove_tables(tmp_path)
+from tests.services.dynamodb import make_store, options_of, prefix_of, raw_client
 
 
 def _items(place: Path, table: str, **query: Any) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -277,13 +276,6 @@ def test_what_is_trimmed_is_said(split: Stream) -> None:
 
 
 # -- the tables --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A place whose tables are removed."""
-    yield tmp_path
-    remove_tables(tmp_path)
 
 
 def test_a_table_without_a_stream_is_refused(place: Path) -> None:

@@ -1,57 +1,31 @@
-"""What goes wrong: bad set-ups, a server that dies, a commit that is cut off in its middle, writers in several processes."""
+"""What goes wrong at work: a server that dies, a commit that is cut off in its middle, writers in several processes."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import os
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recollect import AsyncRecollect, Recollect
-from recollect.connect import connect
-from recollect.errors import ConfigError, RecollectError, Unavailable
-from recollect.stores.dynamodb import DynamoDBStore, commit, schema
-from recollect.stores.dynamodb.options import Options
+from recollect.errors import Unavailable
+from recollect.stores.dynamodb import commit
 from tests.services.dynamodb import (
-    BINARY,
     Dynoxide,
     make_store,
-    options_of,
     prefix_of,
     raw_client,
-    remove_tables,
-    server_options,
-    temporary_file,
 )
 from tests.stores import writers
+from tests.stores.forking import check_forked
 
 HI = {"role": "user", "content": "hi"}
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A place whose tables are removed."""
-    server_options()
-    yield tmp_path
-    remove_tables(tmp_path)
-
-
-@pytest.fixture
-def server() -> Iterator[Dynoxide]:
-    """A server of the test's own, on a file."""
-    server_options()
-    if not BINARY.exists():
-        pytest.skip(f"{BINARY} is not there: make services")
-    made = Dynoxide(temporary_file())
-    made.start()
-    yield made
-    made.kill()
 
 
 def _url(server: Dynoxide, **options: str) -> str:
@@ -59,206 +33,29 @@ def _url(server: Dynoxide, **options: str) -> str:
     return f"dynamodb://us-east-1/app?endpoint_url={server.endpoint}{more}"
 
 
-# -- set-up ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("url", "says"),
-    [
-        ("dynamodb://us-east-1/a b", "prefix"),
-        ("dynamodb://us-east-1/app?endpoint_url=host:8000", "http"),
-        ("dynamodb://us-east-1/app?billing=free", "on_demand"),
-        ("dynamodb://us-east-1/app?timeout=soon", "seconds"),
-        ("dynamodb://us-east-1/app?create=maybe", "true or false"),
-        ("dynamodb://us-east-1/app?compress=gzip", "zstd"),
-        ("dynamodb://us-east-1/app?colour=blue", "unknown option"),
-        ("dynamodb://key:secret@us-east-1/app", "no credentials"),
-        ("dynamodb://us-east-1:8000/app", "endpoint_url"),
-    ],
-)
-def test_a_wrong_url_is_refused(url: str, says: str) -> None:
-    with pytest.raises(ConfigError, match=says) as caught:
-        connect(url)
-    assert "secret" not in str(caught.value)
-
-
-def test_a_missing_table_is_named(place: Path) -> None:
-    with pytest.raises(ConfigError, match=f"{prefix_of(place)}-conversations.*create=true"):
-        Recollect(make_store(place, create=False)).open()
-
-
-def test_somebody_elses_table_is_refused(place: Path) -> None:
-    raw_client().create_table(
-        TableName=f"{prefix_of(place)}-conversations",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "SessionId", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "SessionId", "KeyType": "HASH"}],
-    )
-    with pytest.raises(ConfigError, match=r"SessionId \(HASH\), not session_id"):
-        Recollect(make_store(place)).open()
-
-
-def test_a_table_without_its_index_is_refused(place: Path) -> None:
-    options = options_of(place)
-    wanted = schema.request(schema.TABLES[0], options)
-    wanted["GlobalSecondaryIndexes"] = wanted["GlobalSecondaryIndexes"][1:]
-    used = {part["AttributeName"] for index in wanted["GlobalSecondaryIndexes"] for part in index["KeySchema"]}
-    used |= {"session_id", "timestamp"}
-    wanted["AttributeDefinitions"] = [a for a in wanted["AttributeDefinitions"] if a["AttributeName"] in used]
-    raw_client().create_table(**wanted)
-    with pytest.raises(ConfigError, match=r"UserIdIndex .* is missing"):
-        Recollect(make_store(place)).open()
-
-
-def _creating(store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch, looks: int) -> list[str]:
-    """Let every table be in the making for so many looks at it; the looks are noted."""
-    describe, seen = schema.describe, list[str]()
-
-    async def slow(client: Any, name: str) -> dict[str, Any] | None:
-        found = await describe(client, name)
-        seen.append(name)
-        return found if found is None or seen.count(name) > looks else {**found, "TableStatus": "CREATING"}
-
-    monkeypatch.setattr(schema, "describe", slow)
-    return seen
-
-
-def test_a_table_in_the_making_is_waited_for(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Recollect(make_store(place)) as memory:
-        memory.open()
-    store = make_store(place, create=False)
-    seen = _creating(store, monkeypatch, looks=3)
-    with Recollect(store) as memory:
-        memory.session("s").append(HI)
-    assert seen.count(f"{prefix_of(place)}-conversations") == 4
-
-
-def test_a_table_that_is_never_made_is_said(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Recollect(make_store(place)) as memory:
-        memory.open()
-    store = make_store(place, create=False)
-    _creating(store, monkeypatch, looks=10**9)
-    monkeypatch.setattr(schema.prepare, "__kwdefaults__", {"wait": 0.2})
-    with pytest.raises(Unavailable, match=f"{prefix_of(place)}-conversations is not active after .* CREATING"):
-        Recollect(store).open()
-
-
-def _use(store: DynamoDBStore) -> None:
-    with Recollect(store) as memory:
-        memory.session("s").tail()
-        memory.session("s").read(after=0)
-        memory.session("s").append(HI)
-
-
-@pytest.mark.parametrize("operation", ["query", "batch_get_item", "describe_table", "transact_write_items"])
-def test_a_missing_permission_is_named(place: Path, operation: str) -> None:
-    import boto3
-    from botocore.exceptions import ClientError
-
-    options = options_of(place)
-    with Recollect(DynamoDBStore(options)) as memory:
-        memory.session("s").append(HI)
-    lent = boto3.client("dynamodb", region_name=options.region, endpoint_url=options.endpoint_url)
-    name = "".join(word.capitalize() for word in operation.split("_"))
-
-    def refuse(**_: Any) -> None:
-        said = f"User: arn:aws:iam::1:user/u is not authorized to perform: dynamodb:{name}"
-        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": said}}, name)
-
-    setattr(lent, operation, refuse)
-    with pytest.raises(ConfigError, match=f"AWS does not allow dynamodb:{name}"):
-        _use(DynamoDBStore(options, client=lent))
-    lent.close()
-
-
-def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith(("AWS_", "DDB_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-    with pytest.raises(ConfigError, match="no AWS credentials"):
-        Recollect("dynamodb://us-east-1/app").open()
-    with pytest.raises(ConfigError, match="no AWS region"):
-        Recollect("dynamodb:///app").open()
-
-
-@pytest.mark.parametrize(
-    ("code", "error", "says"),
-    [
-        ("AccessDeniedException", ConfigError, "dynamodb:TransactWriteItems"),
-        ("UnrecognizedClientException", ConfigError, "credentials"),
-        ("ExpiredTokenException", ConfigError, "credentials"),
-        ("ProvisionedThroughputExceededException", Unavailable, "busy"),
-        ("ThrottlingException", Unavailable, "busy"),
-        ("InternalServerError", Unavailable, "busy"),
-        ("ResourceNotFoundException", ConfigError, "not there"),
-    ],
-)
-def test_what_aws_refuses_is_said_in_our_words(place: Path, code: str, error: type[RecollectError], says: str) -> None:
-    store = make_store(place)
-    with Recollect(store) as memory:
-        memory.session("s").append(HI)
-        from botocore.exceptions import ClientError
-
-        def refuse(**_: Any) -> None:
-            raise ClientError({"Error": {"Code": code, "Message": "as told"}}, "TransactWriteItems")
-
-        store._client._client.transact_write_items = refuse
-        with pytest.raises(error, match=says) as caught:
-            memory.session("s").append(HI)
-        assert isinstance(caught.value.__cause__, ClientError)
-        if isinstance(caught.value, Unavailable):
-            assert caught.value.retryable
-
-
-def test_nobody_listens(unused_port: int) -> None:
-    began = time.monotonic()
-    url = f"dynamodb://us-east-1/app?endpoint_url=http://127.0.0.1:{unused_port}&attempts=2&connect_timeout=1"
-    with pytest.raises(Unavailable, match="does not answer"):
-        Recollect(url).open()
-    assert time.monotonic() - began < 8
-
-
-def test_a_borrowed_client_stays_open(place: Path) -> None:
-    import boto3
-
-    mine = boto3.client("dynamodb", region_name="us-east-1", endpoint_url=server_options().endpoint_url)
-    with Recollect(DynamoDBStore(options_of(place), client=mine)) as memory:
-        memory.session("s").append(HI)
-    assert mine.get_item(
-        TableName=f"{prefix_of(place)}-conversations", Key={"session_id": {"S": "s"}, "timestamp": {"S": "~session"}}
-    )["Item"]["last_seq"] == {"N": "1"}
-    mine.close()
-
-
-# -- a server that dies ------------------------------------------------------------------------------------------------
-
-
-def test_a_killed_server_costs_nothing_acknowledged(server: Dynoxide) -> None:
-    with Recollect(_url(server, attempts="1", timeout="2")) as memory:
+def test_a_killed_server_costs_nothing_acknowledged(own_dynamodb: Dynoxide) -> None:
+    with Recollect(_url(own_dynamodb, attempts="1", timeout="2")) as memory:
         session = memory.session("s", user="u")
         for n in range(20):
             session.append({"role": "user", "content": str(n), "id": str(n)})
-        server.kill()
+        own_dynamodb.kill()
         with pytest.raises(Unavailable) as caught:
             session.append({"role": "user", "content": "20", "id": "20"})
         assert caught.value.retryable
         with pytest.raises(Unavailable):
             session.tail()
-        server.start()
+        own_dynamodb.start()
         session.append({"role": "user", "content": "20", "id": "20"})
         assert [row.content for row in session.tail(100)] == [str(n) for n in range(21)]
         assert [(c.first_seq, c.last_seq) for c in memory.changes()] == [(n, n) for n in range(1, 22)]
 
 
-def test_a_server_that_hangs_is_given_up_in_time(server: Dynoxide) -> None:
+def test_a_server_that_hangs_is_given_up_in_time(own_dynamodb: Dynoxide) -> None:
     """What it was asked it may still do later: the repetition under the same id is none."""
-    with Recollect(_url(server, attempts="2", timeout="1", connect_timeout="1")) as memory:
+    with Recollect(_url(own_dynamodb, attempts="2", timeout="1", connect_timeout="1")) as memory:
         session = memory.session("s")
         session.append({**HI, "id": "a"})
-        server.hang()
+        own_dynamodb.hang()
         try:
             for call in (session.tail, lambda: session.append({**HI, "id": "b"})):
                 began = time.monotonic()
@@ -267,18 +64,18 @@ def test_a_server_that_hangs_is_given_up_in_time(server: Dynoxide) -> None:
                 assert caught.value.retryable
                 assert time.monotonic() - began < 8
         finally:
-            server.go_on()
+            own_dynamodb.go_on()
         session.append({**HI, "id": "b"})
         session.append({**HI, "id": "c"})
         assert [(row.seq, row.id) for row in session.tail()] == [(1, "a"), (2, "b"), (3, "c")]
 
 
-def test_killed_among_writers_every_acknowledged_message_is_there_once(server: Dynoxide) -> None:
+def test_killed_among_writers_every_acknowledged_message_is_there_once(own_dynamodb: Dynoxide) -> None:
     acknowledged: dict[str, int] = {}
     stop, open_now = threading.Event(), threading.Barrier(4)
 
     def write(name: int) -> None:
-        with Recollect(_url(server, attempts="2", timeout="2")) as memory:
+        with Recollect(_url(own_dynamodb, attempts="2", timeout="2")) as memory:
             memory.open()
             open_now.wait(60)
             session = memory.session("s")
@@ -301,12 +98,12 @@ def test_killed_among_writers_every_acknowledged_message_is_there_once(server: D
         while len(acknowledged) < 8 * rounds and time.monotonic() < deadline:
             time.sleep(0.05)
         if rounds < 4:
-            server.kill()
-            server.start()
+            own_dynamodb.kill()
+            own_dynamodb.start()
     stop.set()
     for thread in threads:
         thread.join(60)
-    with Recollect(_url(server)) as memory:
+    with Recollect(_url(own_dynamodb)) as memory:
         rows = memory.session("s").tail(5000)
     assert len(acknowledged) > 20
     assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
@@ -337,9 +134,6 @@ def test_an_answer_lost_on_the_way_is_asked_for_again_without_doubling(place: Pa
         (row,) = session.append({**HI, "id": "b"})
         assert row.seq == 2
         assert len(session.tail(9)) == 2
-
-
-# -- a large commit ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -408,13 +202,10 @@ def test_a_writer_that_comes_between_wins_and_the_large_commit_is_made_again(
         assert other.session("s").append({**HI, "id": "77"})[0].seq == stored[77].seq
 
 
-# -- writers -----------------------------------------------------------------------------------------------------------
-
-
-def test_processes_write_one_session(server: Dynoxide) -> None:
-    with Recollect(_url(server)) as memory:
+def test_processes_write_one_session(own_dynamodb: Dynoxide) -> None:
+    with Recollect(_url(own_dynamodb)) as memory:
         memory.open()
-        running = [writers.start(_url(server), "s", name, 25) for name in ("a", "b")]
+        running = [writers.start(_url(own_dynamodb), "s", name, 25) for name in ("a", "b")]
         for process in running:
             _, err = process.communicate(timeout=120)
             assert process.returncode == 0, err
@@ -465,8 +256,46 @@ def test_unprocessed_items_are_asked_for_again(place: Path) -> None:
         assert calls > 60
 
 
-def test_the_url_shows_no_secret() -> None:
-    options = Options(region="eu-west-1", endpoint_url="http://me:secret@host:1", access_key="AK", secret_key="SK")
-    shown = DynamoDBStore(options).url
-    assert "secret" not in shown
-    assert "SK" not in shown
+def test_a_forked_child_makes_its_own_connections(own_dynamodb: Dynoxide) -> None:
+    check_forked(_url(own_dynamodb), children=3, each=20)
+
+
+_FORKS_WHILE_OTHERS_WRITE = """
+import os, sys, threading
+from recollect import Recollect
+from recollect.stores.dynamodb import turns
+turns.PATIENCE = 3600.0
+memory = Recollect(sys.argv[1])
+session = memory.session("s")
+session.append({"role": "user", "content": "parent"})
+client = memory.store._client
+inner, request = client._client, client.request
+reached, go_on = threading.Event(), threading.Event()
+
+def held(operation, arguments):
+    reached.set()
+    assert go_on.wait(60)
+    return request(operation, arguments)
+
+client.request = held
+thread = threading.Thread(target=lambda: session.append({"role": "user", "content": "parent"}))
+thread.start()
+assert reached.wait(20)
+pid = os.fork()
+if pid == 0:
+    client.request = request
+    session.append({"role": "user", "content": "child"})
+    os._exit(0 if client._client is not inner else 9)
+assert os.waitpid(pid, 0)[1] == 0
+go_on.set()
+thread.join()
+assert client._client is inner
+assert [row.content for row in session.tail(9)] == ["parent", "child", "parent"]
+memory.close()
+"""
+
+
+def test_a_child_does_not_wait_for_a_turn_of_its_parent(own_dynamodb: Dynoxide) -> None:
+    words = [sys.executable, "-W", "ignore", "-c", _FORKS_WHILE_OTHERS_WRITE, _url(own_dynamodb)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,10 @@ import pytest
 from recollect import AsyncRecollect, Recollect
 from recollect.errors import Conflict, Unavailable
 from recollect.stores.dynamodb import turns
-from tests.services.dynamodb import make_store, remove_tables
+from tests.services.dynamodb import Dynoxide, make_store
+from tests.torture.proxy import Proxy
 
 Request = Callable[[str, dict[str, Any]], dict[str, Any]]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A place whose tables are removed."""
-    yield tmp_path
-    remove_tables(tmp_path)
 
 
 class _Gate:
@@ -226,3 +220,48 @@ def test_a_cancelled_task_leaves_the_others_their_outcome(place: Path, who: str)
                 assert "m1" not in ids
 
     asyncio.run(run())
+
+
+def test_threads_of_two_clients_over_connections_that_are_cut(own_dynamodb: Dynoxide) -> None:
+    """Nothing is lost, doubled or out of its writer's order, whatever went together and whoever heard of it."""
+    writers, each = 6, 8
+    numbers: dict[str, int] = {}
+
+    def work(memory: Recollect, name: str) -> None:
+        for n in range(each):
+            message = {"role": "user", "content": f"{name}-{n}", "id": f"{name}-{n}"}
+            for _ in range(50):
+                try:
+                    (stored,) = memory.session("s").append(message)
+                    numbers[stored.id] = stored.seq
+                    break
+                except Unavailable:
+                    continue
+
+    with Recollect(f"dynamodb://us-east-1/app?endpoint_url={own_dynamodb.endpoint}") as memory:
+        memory.open()
+    with Proxy(own_dynamodb.port, seed=7, mean=20_000) as proxy, ExitStack() as stack:
+        url = f"dynamodb://us-east-1/app?endpoint_url=http://127.0.0.1:{proxy.port}"
+        clients = [stack.enter_context(Recollect(url)) for _ in range(2)]
+        threads = [
+            threading.Thread(target=work, args=(client, f"{c}{w}"))
+            for c, client in enumerate(clients)
+            for w in range(writers)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(120)
+        proxy.calm()
+        stack.close()
+        assert proxy.close() > 0
+    with Recollect(f"dynamodb://us-east-1/app?endpoint_url={own_dynamodb.endpoint}") as memory:
+        rows = memory.session("s").tail(1000)
+        assert [row.seq for row in rows] == list(range(1, 2 * writers * each + 1))
+        assert {row.id: row.seq for row in rows} == numbers
+        for c in range(2):
+            for w in range(writers):
+                own = [row.content for row in rows if row.id.startswith(f"{c}{w}-")]
+                assert own == [f"{c}{w}-{n}" for n in range(each)]
+        told = [change for change in memory.changes(limit=1000) if change.kind == "append"]
+        assert [n for change in told for n in range(change.first_seq, change.last_seq + 1)] == [row.seq for row in rows]

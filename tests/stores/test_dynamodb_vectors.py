@@ -16,16 +16,9 @@ from recollect.stores.dynamodb import DynamoDBStore
 from recollect.testing.kit import SCOPE, Kit, put
 from recollect.testing.modes import BlockingMode
 from recollect.testing.suites.vectors import attach, of, packed
-from tests.services.dynamodb import make_store, prefix_of, raw_client, remove_tables
+from tests.services.dynamodb import make_store, prefix_of, raw_client
 
 SESSION = Partition(SCOPE, "session", "s")
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A place whose tables are removed."""
-    yield tmp_path
-    remove_tables(tmp_path)
 
 
 @pytest.fixture

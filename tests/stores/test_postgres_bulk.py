@@ -18,19 +18,13 @@ from recollect.store.driver import drive
 from recollect.stores.memory import MemoryStore
 from recollect.stores.postgres import PostgresStore, bulk
 from recollect.stores.postgres.rows import ITEM_BYTES
-from tests.services.postgres import Proxy, Server, own_server, postgres_url, schema
+from tests.services.postgres import Proxy, Server, own_server, postgres_url
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 HOSTILE = [
     "plain", "", "a\tb", "a\nb\r\nc\r", "back\\slash", "\\N", "\\.", "\\.\n", "a\0b", "\1", "\1\1\2", "\\t\\n", "'quoted' \"twice\"",
     "한국어 💬 \u2028\u2029\x85", "\x02\x7f", "{\"a\": [1, \"\\u0000\"]}", "x" * 300_000, "$1 %s {}", "\\", "\t", "\n", "NULL",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    with schema() as found:
-        yield found
 
 
 class Pair:

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 
 import psycopg
 import pytest
 
 from recollect import InvalidInput, Recollect
 from recollect.stores.postgres import PostgresStore
-from tests.services.postgres import postgres_url, schema
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    with schema() as found:
-        yield found
-
-
-def _url(name: str) -> str:
-    return f"{postgres_url()}?schema={name}"
+from tests.services.postgres import postgres_url, url_of
 
 
 class Follower:
@@ -59,7 +48,7 @@ class Follower:
 
 def test_a_follower_among_writers_and_long_transactions_misses_nothing(name: str) -> None:
     writers, each = 8, 40
-    with Recollect(f"{_url(name)}&pool_size={writers + 2}") as memory:
+    with Recollect(f"{url_of(name)}&pool_size={writers + 2}") as memory:
         memory.open()
         followers = [Follower(memory) for _ in range(2)]
 
@@ -98,7 +87,7 @@ def test_a_follower_among_writers_and_long_transactions_misses_nothing(name: str
 
 
 def test_an_entry_waits_for_an_older_transaction_and_comes_when_it_ends(name: str) -> None:
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         memory.session("before").append({"role": "user", "content": "x"})
         cursor = memory.changes().items[-1].cursor
         with psycopg.connect(postgres_url()) as older:
@@ -110,7 +99,7 @@ def test_an_entry_waits_for_an_older_transaction_and_comes_when_it_ends(name: st
 
 
 def test_a_cursor_of_another_feed_is_none(name: str) -> None:
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         memory.session("s").append({"role": "user", "content": "x"})
         for cursor in ("1", "-", "1-", "1-2-3", "1.5", f"{10**17}-1"):
             with pytest.raises(InvalidInput):
@@ -118,7 +107,7 @@ def test_a_cursor_of_another_feed_is_none(name: str) -> None:
 
 
 def test_who_asks_is_woken_by_notify_and_nobody_else_pays_for_it(name: str) -> None:
-    with Recollect(_url(name), scope="a\0b") as memory, psycopg.connect(postgres_url(), autocommit=True) as listener:
+    with Recollect(url_of(name), scope="a\0b") as memory, psycopg.connect(postgres_url(), autocommit=True) as listener:
         memory.session("s").append({"role": "user", "content": "x"})
         listener.execute(f"LISTEN {name}")
         memory.session("s").append({"role": "user", "content": "unheard"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,22 +10,14 @@ import pytest
 
 from recollect import ConfigError, CorruptRecord, Recollect
 from recollect.store import TABLES
+from recollect.stores._columns import Extent
 from recollect.stores.postgres.commits import Statements
-from recollect.stores.postgres.reads import Reads
+from recollect.stores.postgres.pages import Pages
+from recollect.stores.postgres.reads import MAX_SEQ, Reads
 from recollect.stores.postgres.settings import PLANNER
-from tests.services.postgres import postgres_url, schema
+from tests.services.postgres import postgres_url, schema, url_of
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    with schema() as found:
-        yield found
-
-
-def _url(name: str) -> str:
-    return f"{postgres_url()}?schema={name}"
 
 
 def _ask(sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -38,7 +29,7 @@ def _ask(sql: str, *values: Any) -> list[tuple[Any, ...]]:
 
 @pytest.fixture
 def filled(name: str) -> str:
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         for user in range(3):
             for number in range(10):
                 memory.session(f"{user}-{number}", user=f"u{user}").append(
@@ -104,9 +95,51 @@ def test_every_path_reads_by_its_index(
         assert "Sort" not in plan, plan
 
 
+@pytest.mark.parametrize("analyzed", [False, True])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("after", [None, (5,)])
+def test_a_page_as_json_reads_no_more(filled: str, after: tuple[int] | None, reverse: bool, analyzed: bool) -> None:
+    if analyzed:
+        _ask(f"ANALYZE {filled}.sessions")
+        _ask(f"ANALYZE {filled}.messages")
+    asked = Pages(filled).ask(("default", "1-1"), Extent.of(after, None, 10, reverse, MAX_SEQ), NOW)
+    assert asked is not None
+    plan = "\n".join(row[0] for row in _ask(f"EXPLAIN {asked[0]}", *asked[1]))
+    assert "Seq Scan" not in plan, plan
+    assert "Sort" not in plan, plan
+    assert "Index Scan using messages_pkey" in plan, plan
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "decodes"),
+    [
+        ("created_at", "'infinity'", False),
+        ("created_at", "'0044-03-15 12:00:00+00 BC'", False),
+        ("created_at", "'2026-11-01 00:00:00+00'", True),
+        ("content", "E'\\x01x'", False),
+        ("content", "NULL", True),
+        ("role", "'wizard\"'", True),
+        ("metadata", '\'{"b": 1, "a": {"c": 1.50}}\'', True),
+    ],
+)
+def test_rows_written_by_hand(name: str, column: str, value: str, decodes: bool) -> None:
+    """As messages or as JSON text, what does not decode is named, and what does is the same."""
+    with Recollect(url_of(name)) as memory:
+        session = memory.session("s")
+        session.append([{"role": "user", "content": f"message {i}"} for i in range(12)])
+        _ask(f"UPDATE {name}.messages SET {column} = {value} WHERE seq = 5")
+        for read in (session.read, session.read_json):
+            if not decodes:
+                with pytest.raises(CorruptRecord):
+                    read()
+        if decodes:
+            rows = b",".join(row.to_json() for row in session.read())
+            assert session.read_json() == b'{"items":[%b],"cursor":null}' % rows
+
+
 @pytest.mark.parametrize("rows", [1, 60, 150, 250, 400, 2000])
 def test_an_append_reads_one_row_of_each_index_also_while_the_tables_are_new(name: str, rows: int) -> None:
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         memory.session("s", user="u").append([{"role": "user", "content": "x"}] * rows)
         values = (
             "default",
@@ -134,7 +167,7 @@ def test_an_append_reads_one_row_of_each_index_also_while_the_tables_are_new(nam
 
 
 def test_a_stranger_can_read_it(name: str) -> None:
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         session = memory.session("trip", user="ann")
         session.append(
             [
@@ -168,7 +201,7 @@ def test_a_stranger_can_read_it(name: str) -> None:
 
 def test_what_postgresql_cannot_hold_is_escaped_and_the_rest_is_as_it_is(name: str) -> None:
     texts = ["plain", "a\0b", "\1", "\0\1\2\0\0", "\1\1", "\2", "", "한국어"]
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         memory.session("s").append([{"role": "user", "content": text, "id": f"i{text}"} for text in texts])
         assert [row.content for row in memory.session("s").tail()] == texts
         assert [row.id for row in memory.session("s").tail()] == [f"i{text}" for text in texts]
@@ -186,7 +219,7 @@ def test_the_exact_text_of_metadata_is_kept_where_jsonb_would_change_it(name: st
     changed: list[dict[str, Any]] = [
         {"model": "x", "lang": "en"}, {"a": 1e300}, {"a": -0.0}, {"a": "\0"}, {"\0": 1}, {"a": {"y": 1, "x": 2}}, {"é": 1, "ab": 2, "z": 3},
     ]  # fmt: skip
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         memory.session("s").append([{"role": "user", "content": "x", "metadata": data} for data in kept + changed])
         assert [repr(row.metadata) for row in memory.session("s").tail()] == [repr(data) for data in kept + changed]
     rows = _ask(f"SELECT seq, metadata_exact IS NULL, metadata FROM {name}.messages ORDER BY seq")
@@ -195,7 +228,7 @@ def test_the_exact_text_of_metadata_is_kept_where_jsonb_would_change_it(name: st
 
 
 def test_a_record_that_does_not_decode_is_named(name: str) -> None:
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         memory.session("s").append({"role": "user", "content": "x"})
         _ask(f"UPDATE {name}.messages SET content = chr(1) || 'written by hand'")
         with pytest.raises(CorruptRecord, match="message 1 of session 's'"):
@@ -205,7 +238,10 @@ def test_a_record_that_does_not_decode_is_named(name: str) -> None:
 
 def test_any_name_is_a_schema_and_two_are_apart() -> None:
     with schema('My "Chat".%s; --') as odd, schema() as other:
-        with Recollect(f"{postgres_url()}?schema=My+%22Chat%22.%25s%3B+--") as memory, Recollect(_url(other)) as second:
+        with (
+            Recollect(f"{postgres_url()}?schema=My+%22Chat%22.%25s%3B+--") as memory,
+            Recollect(url_of(other)) as second,
+        ):
             memory.session("s").append({"role": "user", "content": "here"})
             memory.session("s").append({"role": "user", "content": "again"})
             assert second.session("s").tail() == []
@@ -222,7 +258,7 @@ def test_what_is_no_name_of_a_schema_is_refused(bad: str) -> None:
 
 
 def test_a_search_counts_by_the_index_and_finds_what_is_common(name: str) -> None:
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         memory.import_lines(
             {"session": f"s{n % 50}", "role": "user", "content": f"common word{n} {'half' if n % 2 else 'other'}"}
             for n in range(7000)
@@ -241,7 +277,7 @@ def test_a_term_longer_than_an_index_entry_is_found(name: str) -> None:
     from recollect.store import Append, BlockingDriver, Partition, SessionDefaults
     from recollect.store.driver import drive
 
-    store = connect(_url(name))
+    store = connect(url_of(name))
     drive(store.open(BlockingDriver()))
     long = ["가" * 3000, "가" * 3000 + "나", "x" * 501]
     rows = [Message("user", str(n), id=str(n), created_at=NOW) for n in range(len(long))]

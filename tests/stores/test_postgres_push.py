@@ -14,16 +14,10 @@ import pytest
 from recollect import AsyncRecollect, InvalidInput, Recollect, Unavailable
 from recollect.store.driver import drive
 from recollect.stores.postgres import PostgresStore, hearing
-from tests.services.postgres import Server, own_server, postgres_url, schema
+from tests.services.postgres import Server, execute, own_server, postgres_url, url_of
 
 HI = {"role": "user", "content": "hi"}
 LONG, SOON = 60.0, 10.0
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    with schema() as found:
-        yield found
 
 
 @pytest.fixture
@@ -32,19 +26,9 @@ def few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hearing, "HEARTBEAT", LONG)
 
 
-def _url(name: str, **options: object) -> str:
-    return f"{postgres_url()}?schema={name}" + "".join(f"&{key}={value}" for key, value in options.items())
-
-
-def _execute(sql: str, url: str | None = None) -> list[tuple[object, ...]]:
-    with psycopg.connect(url or postgres_url(), autocommit=True) as connection:
-        cursor = connection.execute(sql)
-        return cursor.fetchall() if cursor.description else []
-
-
 def _ears(name: str) -> list[tuple[object, ...]]:
     """The backends that listen for a schema's followers: the last statement of each is one of the listener's."""
-    return _execute(
+    return execute(
         "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND application_name = 'recollect'"
         f" AND query ~ '{name}' AND query ~ 'follow|xmax.s.seen|LISTEN'"
     )
@@ -88,10 +72,10 @@ def _is_listening() -> bool:
 
 @pytest.mark.usefixtures("few_looks")
 def test_all_that_wait_share_a_connection_which_ends_with_the_store(name: str) -> None:
-    with Recollect(_url(name, pool_size=2)) as memory:
+    with Recollect(url_of(name, pool_size=2)) as memory:
         memory.session("s").append(HI)
         sleepers = [Waiting(memory) for _ in range(20)]
-        _await(lambda: bool(_execute(f"SELECT 1 FROM {name}.followers WHERE until > now()")))
+        _await(lambda: bool(execute(f"SELECT 1 FROM {name}.followers WHERE until > now()")))
         assert len(_ears(name)) == 1
         assert all(sleeper.is_asleep for sleeper in sleepers)
         assert len(memory.session("s").tail()) == 1, "the pool is not eaten"
@@ -100,7 +84,7 @@ def test_all_that_wait_share_a_connection_which_ends_with_the_store(name: str) -
         assert all(sleeper.is_woken(began) for sleeper in sleepers)
         assert len(_ears(name)) == 1
     _await(lambda: _ears(name) == [])
-    assert _execute(f"SELECT 1 FROM {name}.followers WHERE until > now()") == []
+    assert execute(f"SELECT 1 FROM {name}.followers WHERE until > now()") == []
     assert not _is_listening()
 
 
@@ -108,7 +92,7 @@ def test_nothing_is_connected_and_no_commit_notifies_while_nobody_waits(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hearing, "LINGER", 0.1)
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         memory.session("s").append(HI)
         assert _ears(name) == []
         for _ in range(2):
@@ -117,19 +101,19 @@ def test_nothing_is_connected_and_no_commit_notifies_while_nobody_waits(
             memory.session("s").append(HI)
             assert sleeper.is_woken(began)
             _await(lambda: _ears(name) == [])
-            assert _execute(f"SELECT 1 FROM {name}.followers WHERE until > now()") == []
+            assert execute(f"SELECT 1 FROM {name}.followers WHERE until > now()") == []
         _await(lambda: not _is_listening())
 
 
 @pytest.mark.usefixtures("few_looks")
 def test_a_connection_that_breaks_is_made_again(name: str) -> None:
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         memory.session("s").append(HI)
         for _ in range(3):
             sleeper = Waiting(memory)
             _await(lambda: len(_ears(name)) == 1)
             ((pid,),) = _ears(name)
-            _execute(f"SELECT pg_terminate_backend({pid})")
+            execute(f"SELECT pg_terminate_backend({pid})")
             _await(lambda pid=pid: bool(_ears(name)) and _ears(name) != [(pid,)])  # type: ignore[misc]
             began = time.monotonic()
             if sleeper.is_asleep:
@@ -139,7 +123,7 @@ def test_a_connection_that_breaks_is_made_again(name: str) -> None:
 
 @pytest.mark.usefixtures("few_looks")
 def test_an_entry_that_waits_for_an_older_transaction_wakes_when_it_ends(name: str) -> None:
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         memory.session("s").append(HI)
         with psycopg.connect(postgres_url()) as older:
             older.execute("SELECT pg_current_xact_id()")
@@ -158,7 +142,7 @@ def test_an_entry_that_waits_for_an_older_transaction_wakes_when_it_ends(name: s
 
 @pytest.mark.usefixtures("few_looks")
 def test_a_commit_under_way_when_the_first_one_begins_to_wait_is_not_slept_over(name: str) -> None:
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         memory.session("s").append(HI)
         with psycopg.connect(postgres_url()) as connection:
             with Recollect(PostgresStore(connection=connection, schema=name)) as inside:
@@ -176,7 +160,7 @@ def test_a_commit_under_way_when_the_first_one_begins_to_wait_is_not_slept_over(
 def test_of_appends_at_once_each_is_heard_of_though_few_notify(name: str) -> None:
     writers, each = 8, 30
     with (
-        Recollect(_url(name, pool_size=writers + 2)) as memory,
+        Recollect(url_of(name, pool_size=writers + 2)) as memory,
         psycopg.connect(postgres_url(), autocommit=True) as listener,
     ):
         memory.session("s").append(HI)
@@ -214,7 +198,7 @@ def test_of_appends_at_once_each_is_heard_of_though_few_notify(name: str) -> Non
 
 
 def test_an_append_that_is_undone_wakes_nobody_and_keeps_nobody_from_being_woken(name: str) -> None:
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         memory.session("s").append(HI)
         sleeper = Waiting(memory)
         _await(lambda: len(_ears(name)) == 1)
@@ -229,7 +213,7 @@ def test_an_append_that_is_undone_wakes_nobody_and_keeps_nobody_from_being_woken
 
 
 def test_what_is_no_cursor_is_refused_and_a_closed_store_says_so(name: str) -> None:
-    memory = Recollect(_url(name))
+    memory = Recollect(url_of(name))
     memory.open()
     with pytest.raises(InvalidInput):
         drive(memory.store.wait("default", "nonsense", 1))
@@ -240,7 +224,7 @@ def test_what_is_no_cursor_is_refused_and_a_closed_store_says_so(name: str) -> N
 
 @pytest.mark.parametrize("blocking", [True, False])
 def test_without_push_a_wait_is_a_sleep(name: str, blocking: bool) -> None:
-    memory = Recollect(_url(name, push="off"))
+    memory = Recollect(url_of(name, push="off"))
     assert memory.store.capabilities.push is False
     with memory:
         drive(memory.store.wait("default", None, 0.01))
@@ -250,7 +234,7 @@ def test_without_push_a_wait_is_a_sleep(name: str, blocking: bool) -> None:
 
 
 def test_tasks_of_several_loops_wait_on_one_connection(name: str) -> None:
-    memory = AsyncRecollect(_url(name))
+    memory = AsyncRecollect(url_of(name))
     ready = threading.Barrier(3)
     ended: list[float] = []
 
@@ -269,7 +253,7 @@ def test_tasks_of_several_loops_wait_on_one_connection(name: str) -> None:
     ready.wait(SOON)
     assert len(_ears(name)) == 1
     began = time.monotonic()
-    with Recollect(_url(name)) as other:
+    with Recollect(url_of(name)) as other:
         other.session("s").append(HI)
     for thread in threads:
         thread.join(SOON)
@@ -286,7 +270,7 @@ async def _append(memory: AsyncRecollect) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_waits_on_a_connection_of_its_own(name: str) -> None:
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         memory.session("s").append(HI)
         sleeper = Waiting(memory)
         _await(lambda: len(_ears(name)) == 1)
@@ -336,8 +320,8 @@ def test_a_follower_hears_that_the_server_is_away_and_goes_on_when_it_is_back(se
 
 
 def test_a_server_that_has_no_connection_left_for_listening_is_looked_at(server: Server) -> None:
-    _execute("CREATE ROLE narrow LOGIN CONNECTION LIMIT 1", server.url)
-    _execute("CREATE SCHEMA narrow AUTHORIZATION narrow", server.url)
+    execute("CREATE ROLE narrow LOGIN CONNECTION LIMIT 1", server.url)
+    execute("CREATE SCHEMA narrow AUTHORIZATION narrow", server.url)
     url = server.url.replace("postgres@", "narrow@")
     with Recollect(f"{url}?schema=narrow&pool_size=1") as memory:
         memory.session("s").append(HI)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -11,17 +10,7 @@ import pytest
 from recollect import AsyncRecollect, Message, Recollect
 from recollect.core import base, reindex
 from recollect.recall.analyzer import VERSION
-from tests.services.postgres import postgres_url, schema
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    with schema() as found:
-        yield found
-
-
-def _url(name: str) -> str:
-    return f"{postgres_url()}?schema={name}"
+from tests.services.postgres import postgres_url, url_of
 
 
 def _terms(name: str) -> set[str]:
@@ -33,9 +22,9 @@ def _terms(name: str) -> set[str]:
 def old(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A schema with 1,200 messages whose terms were made by other rules: upside down."""
     with monkeypatch.context() as patch:
-        patch.setattr(base, "analyze", lambda text: [word[::-1] for word in text.split()])
+        patch.setattr(base, "term_text", lambda text: " ".join(word[::-1] for word in text.split()))
         patch.setattr(reindex, "VERSION", 1)
-        with Recollect(_url(name)) as memory:
+        with Recollect(url_of(name)) as memory:
             for n in range(3):
                 memory.session(f"s{n}", "ann").append([Message("user", "apple pear") for _ in range(400)])
     assert _terms(name) == {"elppa raep"}
@@ -43,7 +32,7 @@ def old(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("old")
 def test_it_is_said_and_mended_while_messages_come_and_go(name: str) -> None:
-    with Recollect(_url(name)) as memory, Recollect(_url(name)) as other:
+    with Recollect(url_of(name)) as memory, Recollect(url_of(name)) as other:
         assert any("recollect reindex" in warning for warning in memory.warnings())
         told: list[int] = []
 
@@ -59,14 +48,14 @@ def test_it_is_said_and_mended_while_messages_come_and_go(name: str) -> None:
         assert _terms(name) == {"appl pear"}
         assert len(memory.search("apple", limit=10_000)) == 1200
         assert memory.reindex().messages == 1200
-    with Recollect(_url(name)) as again:
+    with Recollect(url_of(name)) as again:
         assert again.warnings() == []
 
 
 @pytest.mark.usefixtures("old")
 def test_async(name: str) -> None:
     async def run() -> None:
-        async with AsyncRecollect(_url(name)) as memory:
+        async with AsyncRecollect(url_of(name)) as memory:
             assert (await memory.reindex()).messages == 1200
             assert await memory.warnings() == []
 
@@ -75,7 +64,7 @@ def test_async(name: str) -> None:
 
 
 def test_a_new_schema_is_ours_and_one_from_before_the_versions_is_not(name: str) -> None:
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         assert memory.warnings() == []
         memory.session("s").append(Message("user", "x"))
     with psycopg.connect(postgres_url(), autocommit=True) as connection:
@@ -83,7 +72,7 @@ def test_a_new_schema_is_ours_and_one_from_before_the_versions_is_not(name: str)
         assert kept == (VERSION,)
         connection.execute(f"UPDATE {name}.meta SET value = 7 WHERE name = 'schema'")
         connection.execute(f"DELETE FROM {name}.meta WHERE name = 'analyzer'")
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         assert len(memory.warnings()) == 1
         memory.reindex()
         assert memory.warnings() == []

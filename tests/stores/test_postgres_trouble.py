@@ -1,12 +1,10 @@
-"""What can be wrong with a server, a schema, rights or a line: said in the user's words, nothing lost, nothing doubled."""
+"""What can go wrong with a server or a line in the middle of work: said in the user's words, nothing lost, nothing doubled."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
@@ -16,21 +14,14 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from recollect import AsyncRecollect, ConfigError, Message, Recollect, RecollectError, Unavailable
-from recollect.stores.postgres import schema as migrations
+from recollect import AsyncRecollect, Message, Recollect, Unavailable
 from recollect.stores.postgres import settings
-from tests.services.postgres import Proxy, Server, own_server, postgres_url, schema
+from tests.services.postgres import Proxy, Server, execute, own_server, postgres_url, url_of
 from tests.stores.forking import check_forked
 
 from . import writers
 
 HI = {"role": "user", "content": "hi"}
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    with schema() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -39,193 +30,6 @@ def server() -> Iterator[Server]:
     made = own_server().start()
     yield made
     made.remove()
-
-
-def _url(name: str, **options: object) -> str:
-    return f"{postgres_url()}?schema={name}" + "".join(f"&{key}={value}" for key, value in options.items())
-
-
-def _execute(sql: str, url: str | None = None) -> list[tuple[object, ...]]:
-    with psycopg.connect(url or postgres_url(), autocommit=True) as connection:
-        cursor = connection.execute(sql)
-        return cursor.fetchall() if cursor.description else []
-
-
-# -- set-up ------------------------------------------------------------------------------------------------------------
-
-
-def test_nobody_listens(name: str) -> None:
-    began = time.monotonic()
-    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1/x is away") as caught:
-        Recollect("postgresql://u:secret@127.0.0.1:1/x").open()
-    assert caught.value.retryable
-    assert "secret" not in str(caught.value)
-    assert time.monotonic() - began < 5
-
-
-def test_a_host_that_does_not_answer_is_given_up_after_connect_timeout() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        began = time.monotonic()
-        with pytest.raises(Unavailable, match="is away"):
-            Recollect(f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/x?connect_timeout=2").open()
-        assert 1 < time.monotonic() - began < 6
-
-
-def test_a_host_without_a_name_and_a_database_that_is_not_there() -> None:
-    with pytest.raises(RecollectError, match=r"nowhere\.invalid"):
-        Recollect("postgresql://u@nowhere.invalid/x?connect_timeout=2").open()
-    with pytest.raises(ConfigError, match="does not exist"):
-        Recollect(postgres_url().rpartition("/")[0] + "/no_such_database").open()
-
-
-def test_a_wrong_password(server: Server) -> None:
-    _execute("CREATE ROLE locked LOGIN PASSWORD 'right'", server.url)
-    server.stop()
-    server.ask_passwords("locked")
-    server.start()
-    at = f"127.0.0.1:{server.port}/postgres"
-    with pytest.raises(ConfigError, match="password") as caught:
-        Recollect(f"postgresql://locked:wrong-one@{at}").open()
-    assert "wrong-one" not in str(caught.value)
-    # The right one is let in, and may not make a schema.
-    with pytest.raises(ConfigError, match="lacks a right"):
-        Recollect(f"postgresql://locked:right@{at}").open()
-    _execute("CREATE SCHEMA theirs AUTHORIZATION locked", server.url)
-    with Recollect(f"postgresql://locked:right@{at}?schema=theirs") as memory:
-        memory.session("s").append(HI)
-        assert memory.store.url == f"postgresql://locked@{at}?schema=theirs"
-
-
-def test_options_are_checked_and_none_is_ignored() -> None:
-    for option, said in (
-        ("schem=x", "unknown option for postgresql://: schem"),
-        ("pool_size=0", "pool_size is a number from 1 on"),
-        ("pool_size=2.5", "pool_size is a whole number"),
-        ("connect_timeout=soon", "connect_timeout is a number"),
-        ("statement_timeout=-1", "statement_timeout is a number"),
-        ("synchronous_commit=maybe", "synchronous_commit is on, off"),
-        ("prepare=perhaps", "prepare is on or off"),
-        ("options=-c x=y", "unknown option"),
-        ("password=x", "unknown option"),
-    ):
-        with pytest.raises(ConfigError, match=said):
-            Recollect(f"postgresql://h/x?{option}")
-
-
-def test_the_url_shows_no_password() -> None:
-    store = Recollect("postgres://ann:s%40cret@[::1]:5433,other/chat?sslmode=require&application_name=app").store
-    assert store.url == "postgresql://ann@[::1]:5433,other/chat"
-    assert store.kind == "postgresql"
-
-
-def test_the_driver_is_missing() -> None:
-    script = "import sys; sys.modules['psycopg'] = None\nfrom recollect import Recollect\nRecollect('postgresql://h/x')"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
-    assert 'ConfigError: psycopg is not installed: pip install "recollect[postgres]"' in done.stderr
-
-
-def test_import_recollect_does_not_load_the_driver() -> None:
-    script = "import sys, recollect; recollect.Recollect('memory://').open(); sys.exit('psycopg' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == 0
-
-
-def test_a_schema_of_a_newer_version_is_refused_and_left_alone(name: str) -> None:
-    with Recollect(_url(name)):
-        pass
-    _execute(f"UPDATE {name}.meta SET value = 999 WHERE name = 'schema'")
-    with pytest.raises(ConfigError, match="newer Recollect"):
-        Recollect(_url(name)).open()
-    assert _execute(f"SELECT value FROM {name}.meta WHERE name = 'schema'") == [(999,)]
-
-
-def test_tables_of_somebody_else_are_left_alone(name: str) -> None:
-    _execute(f"CREATE SCHEMA {name}")
-    _execute(f"CREATE TABLE {name}.messages (x int)")
-    with pytest.raises(ConfigError, match=rf"the schema {name} .* not Recollect's \(messages\)"):
-        Recollect(_url(name)).open()
-    _execute(f"ALTER TABLE {name}.messages RENAME TO theirs")
-    with Recollect(_url(name)) as memory:
-        memory.session("s").append(HI)
-    assert _execute(f"SELECT count(*) FROM {name}.theirs") == [(0,)]
-
-
-def test_a_table_meta_of_somebody_else(name: str) -> None:
-    _execute(f"CREATE SCHEMA {name}")
-    _execute(f"CREATE TABLE {name}.meta (key text)")
-    with pytest.raises(ConfigError, match="meta that is not Recollect's"):
-        Recollect(_url(name)).open()
-
-
-def test_servers_that_start_at_once_do_not_collide(name: str) -> None:
-    script = f"from recollect import Recollect; Recollect({_url(name)!r}).open()"
-    running = [subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True) for _ in range(6)]
-    for process in running:
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 0, err
-    assert _execute(f"SELECT count(*) FROM {name}.meta WHERE name = 'schema'") == [(1,)]
-
-
-def test_tables_of_an_older_version_are_brought_up_to_date_with_what_is_in_them(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as older:
-        older.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:5])
-        older.setattr(migrations, "NEWEST", 5)
-        with Recollect(_url(name)) as memory:
-            memory.session("s").append([HI, HI])
-            cursor = memory.changes().items[-1].cursor
-    with Recollect(_url(name)) as memory:
-        assert _execute(f"SELECT value FROM {name}.meta WHERE name = 'schema'") == [(migrations.NEWEST,)]
-        memory.session("s").append([HI, HI])
-        memory.import_lines({"session": "s", "role": "user", "content": "x"} for _ in range(200))
-        assert [row.seq for row in memory.session("s").tail(1000)] == list(range(1, 205))
-        assert [change.last_seq for change in memory.changes(after=cursor)] == [4, 204]
-
-
-def test_an_upgrade_that_was_broken_off_is_none(name: str) -> None:
-    _execute(f"CREATE SCHEMA {name}")
-    # The last migration cannot be applied: a function of this name with another result is there already.
-    _execute(f"CREATE FUNCTION {name}.leave_many(timestamptz, json) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'")
-    with pytest.raises(RecollectError):
-        Recollect(_url(name)).open()
-    assert _execute(f"SELECT count(*) FROM pg_tables WHERE schemaname = '{name}'") == [(0,)]
-
-
-def test_a_read_only_standby_is_read_and_says_so_when_it_is_written_to(server: Server) -> None:
-    with Recollect(server.url) as memory:
-        memory.session("standby").append({"role": "user", "content": "before"})
-    standby = server.copy()
-    standby.start()
-    try:
-        with Recollect(standby.url) as memory:
-            assert [row.content for row in memory.session("standby").tail()] == ["before"]
-            assert len(memory.search("before")) == 1
-            with pytest.raises(Unavailable, match="read-only") as caught:
-                memory.session("standby").append(HI)
-            assert not caught.value.retryable
-        with pytest.raises(ConfigError, match="standby without Recollect's tables"):
-            Recollect(f"{standby.url}?schema=absent").open()
-    finally:
-        standby.remove()
-
-
-def test_a_dump_that_was_loaded_into_another_server_begins_its_feed_anew(name: str) -> None:
-    with Recollect(_url(name)) as memory:
-        memory.session("s").append(HI)
-        cursor = memory.changes().items[-1].cursor
-        # As if the tables had come from a server whose transactions were a billion further.
-        _execute(f"UPDATE {name}.changes SET tx = tx + 1000000000")
-        _execute(f"UPDATE {name}.sessions SET feed_tx = feed_tx + 1000000000")
-        _execute(f"UPDATE {name}.meta SET value = 1 WHERE name = 'cluster'")
-    with Recollect(_url(name)) as memory:
-        memory.session("s").append(HI)
-        assert [change.first_seq for change in memory.changes()] == [2]
-        with pytest.raises(RecollectError, match="begin anew"):
-            memory.changes(after=cursor)
-        assert [row.seq for row in memory.session("s").tail()] == [1, 2]
-
-
-# -- in the middle -----------------------------------------------------------------------------------------------------
 
 
 def _check(rows: list[Message], acknowledged: dict[str, int]) -> None:
@@ -405,7 +209,7 @@ def test_an_append_whose_answer_is_lost_is_repeated_and_written_once(server: Ser
 
 
 def test_a_statement_that_takes_too_long_is_given_up(name: str) -> None:
-    with Recollect(_url(name, statement_timeout=0.3)) as memory:
+    with Recollect(url_of(name, statement_timeout=0.3)) as memory:
         memory.session("s").append(HI)
         with psycopg.connect(postgres_url()) as other:
             other.execute(f"SELECT 1 FROM {name}.sessions FOR UPDATE")
@@ -419,7 +223,7 @@ def test_a_statement_that_takes_too_long_is_given_up(name: str) -> None:
 
 
 def test_a_pool_whose_connections_are_all_busy(name: str) -> None:
-    with Recollect(_url(name, pool_size=1, pool_timeout=0.2)) as memory:
+    with Recollect(url_of(name, pool_size=1, pool_timeout=0.2)) as memory:
         memory.session("s").append(HI)
         with psycopg.connect(postgres_url()) as other:
             other.execute(f"SELECT 1 FROM {name}.sessions FOR UPDATE")
@@ -437,7 +241,7 @@ def test_many_threads_share_few_connections_some_of_which_break(name: str) -> No
     appends = f"(query ~ '{name}' OR query ~ '^-- One message more')"
     ours = f"application_name = 'recollect' AND {appends} AND pid <> pg_backend_pid()"
     most = 0
-    with Recollect(_url(name, pool_size=3)) as memory:
+    with Recollect(url_of(name, pool_size=3)) as memory:
 
         def write(who: int) -> None:
             for number in range(40):
@@ -447,10 +251,10 @@ def test_many_threads_share_few_connections_some_of_which_break(name: str) -> No
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
-            ((count,),) = _execute(f"SELECT count(*)::int FROM pg_stat_activity WHERE {ours}")
+            ((count,),) = execute(f"SELECT count(*)::int FROM pg_stat_activity WHERE {ours}")
             assert isinstance(count, int)
             most = max(most, count)
-            _execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours} LIMIT 1")
+            execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours} LIMIT 1")
             time.sleep(0.02)
         for thread in threads:
             thread.join()
@@ -461,21 +265,21 @@ def test_many_threads_share_few_connections_some_of_which_break(name: str) -> No
 
 def test_processes_write_one_session(name: str) -> None:
     names = [f"w{i}" for i in range(4)]
-    running = [writers.start(_url(name), "shared", who, 40) for who in names]
+    running = [writers.start(url_of(name), "shared", who, 40) for who in names]
     acknowledged: dict[str, int] = {}
     for process in running:
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         acknowledged |= {id: int(seq) for seq, id in (line.split() for line in out.splitlines())}
     assert len(acknowledged) == 160
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         _check(memory.session("shared").tail(1000), acknowledged)
         assert [change.first_seq for change in memory.changes(limit=1000)] == list(range(1, 161))
 
 
 def test_a_database_whose_transactions_are_serializable_by_default(server: Server) -> None:
-    _execute("CREATE DATABASE strict", server.url)
-    _execute("ALTER DATABASE strict SET default_transaction_isolation = 'serializable'", server.url)
+    execute("CREATE DATABASE strict", server.url)
+    execute("ALTER DATABASE strict SET default_transaction_isolation = 'serializable'", server.url)
     with Recollect(server.url.rpartition("/")[0] + "/strict") as memory:
         threads = [
             threading.Thread(target=lambda: [memory.session("s").append(HI) for _ in range(25)]) for _ in range(8)
@@ -491,7 +295,7 @@ def test_a_database_whose_transactions_are_serializable_by_default(server: Serve
 def test_a_long_feed_is_swept_to_its_end(name: str) -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     clock = [now]
-    with Recollect(_url(name, feed_retention=60), clock=lambda: clock[0]) as memory:
+    with Recollect(url_of(name, feed_retention=60), clock=lambda: clock[0]) as memory:
         memory.import_lines({"session": f"s{n}", "role": "user", "content": "x"} for n in range(2500))
         clock[0] += timedelta(seconds=30)
         memory.session("young").append(HI)
@@ -504,7 +308,7 @@ def test_a_long_feed_is_swept_to_its_end(name: str) -> None:
 def test_nothing_acknowledged_is_missing_after_kill_9(name: str) -> None:
     acknowledged: dict[str, int] = {}
     for turn in range(3):
-        processes = [writers.start(_url(name), "shared", f"r{turn}w{i}", 100_000) for i in range(2)]
+        processes = [writers.start(url_of(name), "shared", f"r{turn}w{i}", 100_000) for i in range(2)]
         for process in processes:
             assert process.stdout is not None
             seq, id = process.stdout.readline().split()
@@ -520,7 +324,7 @@ def test_nothing_acknowledged_is_missing_after_kill_9(name: str) -> None:
             process.wait(timeout=30)
             process.stdout.close()
             process.stderr.close()
-    with Recollect(_url(name)) as memory:
+    with Recollect(url_of(name)) as memory:
         rows = memory.session("shared").tail(1_000_000)
         _check(rows, acknowledged)
         feed = _numbers(memory, "shared")
@@ -530,7 +334,7 @@ def test_nothing_acknowledged_is_missing_after_kill_9(name: str) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_opens_its_own_connections(name: str) -> None:
-    check_forked(_url(name), children=3, each=10)
+    check_forked(url_of(name), children=3, each=10)
 
 
 def test_cancelled_calls_leave_the_pool_usable(name: str) -> None:
@@ -538,7 +342,7 @@ def test_cancelled_calls_leave_the_pool_usable(name: str) -> None:
 
 
 async def _cancel(name: str) -> None:
-    async with AsyncRecollect(_url(name, pool_size=2)) as memory:
+    async with AsyncRecollect(url_of(name, pool_size=2)) as memory:
         await memory.session("s").append(HI)
         with psycopg.connect(postgres_url()) as other:
             other.execute(f"SELECT 1 FROM {name}.sessions FOR UPDATE")
@@ -551,7 +355,7 @@ async def _cancel(name: str) -> None:
         for _ in range(5):
             await memory.session("s").append(HI)
         assert [row.seq for row in await memory.session("s").tail()] == [1, 2, 3, 4, 5, 6]
-        backends = _execute(
+        backends = execute(
             "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%UPDATE%' AND pid <> pg_backend_pid()"
         )
         assert backends == [(0,)]

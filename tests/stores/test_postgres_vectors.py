@@ -22,22 +22,10 @@ from recollect.store import Append, Attach, BlockingDriver, Commit, Delete, Filt
 from recollect.store.driver import drive
 from recollect.store.threads import AsyncDriver
 from recollect.stores.postgres import PostgresStore, vectors
-from tests.services.postgres import Server, own_server, postgres_url, schema
+from tests.services.postgres import Server, execute, own_server, postgres_url
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 DIMENSIONS = 24
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    with schema() as found:
-        yield found
-
-
-def _execute(sql: str, url: str | None = None) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url or postgres_url(), autocommit=True) as connection:
-        cursor = connection.execute(sql)
-        return cursor.fetchall() if cursor.description else []
 
 
 def _unit(numbers: list[float]) -> list[float]:
@@ -119,7 +107,7 @@ def world(name: str) -> Iterator[World]:
 
 
 def _index_scans(name: str) -> int:
-    ((count,),) = _execute(
+    ((count,),) = execute(
         f"SELECT coalesce(sum(idx_scan), 0)::bigint FROM pg_stat_user_indexes WHERE schemaname = '{name}'"
         " AND indexrelname ~ '^vectors_[0-9a-f]{16}$'"
     )
@@ -172,7 +160,7 @@ def test_models_and_lengths_have_an_index_each(world: World, name: str) -> None:
         found = world.nearest([1.0] * length, 10, model=model)
         assert [hit.id for hit, _ in found] == ([row.id] if 0 < length <= 16_000 else [])
         assert [v.data for v in drive(world.store.query("vectors", ("t", "s"), limit=1))] == [vector.data]
-    indexes = _execute(f"SELECT indexdef FROM pg_indexes WHERE schemaname = '{name}' AND indexdef ~ 'hnsw'")
+    indexes = execute(f"SELECT indexdef FROM pg_indexes WHERE schemaname = '{name}' AND indexdef ~ 'hnsw'")
     assert len(indexes) == 4, "m of 24 dimensions, a of 3 and of 4, b of 3"
     assert [hit.id for hit, _ in world.nearest(world.vectors[other.id or ""][1], 10)] == [other.id]
 
@@ -211,7 +199,7 @@ def test_a_vector_goes_with_its_message_whoever_removes_it(world: World, name: s
     drive(world.store.commit(Partition("t", "session", "one"), [Delete(table="messages", seq=2)]))
     drive(world.store.commit(Partition("t", "session", "all"), [Delete(table="messages")]))
     drive(world.store.commit(Partition("t", "session", "gone"), [Delete()]))
-    _execute(f"DELETE FROM {name}.messages WHERE session_id = 'known' AND seq > 3")
+    execute(f"DELETE FROM {name}.messages WHERE session_id = 'known' AND seq > 3")
     world.now = soon
     again = [row.replace(expires_at=None) for row in short] + [
         Message("user", str(n), id=str(n), created_at=NOW) for n in range(200)
@@ -219,7 +207,7 @@ def test_a_vector_goes_with_its_message_whoever_removes_it(world: World, name: s
     op = Append(rows=again, terms=[""] * len(again), session=SessionDefaults())
     drive(world.store.commit_many([Commit(Partition("t", "session", "imported"), [op])]))
     drive(world.store.sweep())
-    left = _execute(f"SELECT session_id, array_agg(seq ORDER BY seq) FROM {name}.vectors GROUP BY 1 ORDER BY 1")
+    left = execute(f"SELECT session_id, array_agg(seq ORDER BY seq) FROM {name}.vectors GROUP BY 1 ORDER BY 1")
     assert left == [("known", [1, 2, 3]), ("one", [1, 3, 4, 5])]
 
 
@@ -248,7 +236,7 @@ def test_attaching_while_messages_go_leaves_no_orphan(world: World, name: str) -
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert _execute(
+    assert execute(
         f"SELECT count(*) FROM {name}.vectors AS v LEFT JOIN {name}.messages AS m"
         " ON m.session_no = v.session_no AND m.seq = v.seq AND m.id = v.id WHERE m.seq IS NULL"
     ) == [(0,)]
@@ -287,13 +275,13 @@ def test_async(name: str) -> None:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     made = own_server().start()
-    _execute("CREATE ROLE chat LOGIN", made.url)
+    execute("CREATE ROLE chat LOGIN", made.url)
     yield made
     made.remove()
 
 
 def _database(server: Server, name: str, owner: str = "chat") -> str:
-    _execute(f"CREATE DATABASE {name} OWNER {owner}", server.url)
+    execute(f"CREATE DATABASE {name} OWNER {owner}", server.url)
     return f"postgresql://chat@127.0.0.1:{server.port}/{name}"
 
 
@@ -314,14 +302,14 @@ def _use(memory: Recollect) -> Found | None:
 def test_a_role_that_may_not_make_it_does_without_until_somebody_does(server: Server) -> None:
     url = _database(server, "poor", owner="postgres")
     admin = url.replace("chat@", "postgres@")
-    _execute("CREATE SCHEMA recollect AUTHORIZATION chat", admin)
+    execute("CREATE SCHEMA recollect AUTHORIZATION chat", admin)
     with Recollect(url) as early:
         assert _use(early) is None
         assert "permission denied" not in server.log.read_text(), "it was not even tried"
         # Somewhere else than usual, with a name that has to be quoted.
-        _execute('CREATE SCHEMA "Ext; --"', admin)
-        _execute('CREATE EXTENSION vector SCHEMA "Ext; --"', admin)
-        _execute('GRANT USAGE ON SCHEMA "Ext; --" TO chat', admin)
+        execute('CREATE SCHEMA "Ext; --"', admin)
+        execute('CREATE EXTENSION vector SCHEMA "Ext; --"', admin)
+        execute('GRANT USAGE ON SCHEMA "Ext; --" TO chat', admin)
         with Recollect(url) as late:
             assert late.store.capabilities.vector_search
             found = _use(late)
@@ -366,7 +354,7 @@ def test_clients_that_open_at_once_make_it_once(server: Server) -> None:
 
 def test_on_a_connection_of_the_users_own(server: Server) -> None:
     url = _database(server, "mine")
-    _execute("CREATE EXTENSION vector", url.replace("chat@", "postgres@"))
+    execute("CREATE EXTENSION vector", url.replace("chat@", "postgres@"))
     with psycopg.connect(url) as connection, Recollect(PostgresStore(connection=connection)) as memory:
         assert memory.store.capabilities.vector_search
         found = _use(memory)
@@ -376,4 +364,4 @@ def test_on_a_connection_of_the_users_own(server: Server) -> None:
         assert connection.execute("SHOW enable_sort").fetchone() == ("on",)
         with suppress(psycopg.Error):
             connection.execute("SHOW hnsw.ef_search")
-    assert _execute("SELECT count(*) FROM recollect.vectors", url) == [(1,)]
+    assert execute("SELECT count(*) FROM recollect.vectors", url) == [(1,)]

@@ -1,25 +1,31 @@
-"""Recall over what is too large to be held: candidates by words and by vectors of the store's own index."""
+"""Recall over what is too large to be held: candidates by words and by vectors, wherever the store keeps both."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recollect import Hit, Recollect
-from recollect.core import coverage, sources
-from tests.library.test_vectors import Meanings, say
+from recollect import AsyncRecollect, Hit, Recollect, Store
+from recollect.core import coverage, signs, sources
+from recollect.core.views import Views
+from tests.library.test_vectors import MEANINGS, Meanings, say
+from tests.services import dynamodb
 from tests.services.fresh import REDISEARCH, fresh
 
-SEARCHING = ("postgres", REDISEARCH)
+KINDS = ("sqlite", "postgres", REDISEARCH)
+"""The first compares the vectors in process, the others have an index of them."""
+
 SESSIONS, LENGTH = 14, 25
 
 
-@pytest.fixture(params=SEARCHING)
+@pytest.fixture(params=KINDS)
 def memory(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recollect]:
-    """Many messages of Ann, some of Bob, in a store that searches vectors; a view holds a hundred."""
+    """Many messages of Ann, some of Bob; a view holds a hundred."""
     with fresh(request.param, tmp_path) as store, Recollect(store, embedder=Meanings()) as memory:
         fill(memory)
         monkeypatch.setattr(sources, "MOST_ROWS", 100)
@@ -110,7 +116,7 @@ def test_narrowed(memory: Recollect) -> None:
     memory.reindex()
     assert "The hound is mine." not in [hit.text for hit in asked(memory, "hound")]
     assert [hit.text for hit in asked(memory, "hound", session="s-1")][:1] == ["My puppy sleeps."]
-    assert all(hit.session_id == "s-6" for hit in asked(memory, "hound", session="s-6"))
+    assert {hit.message and hit.message.session_id for hit in asked(memory, "hound", session="s-6")} <= {"s-6"}
     assert asked(memory, "hound", role="assistant") == []
     assert asked(memory, "hound", where={"mood": "good"}) == []
     everyone = memory.search("dog", limit=2)
@@ -147,12 +153,91 @@ def test_another_model(memory: Recollect) -> None:
     assert asked(memory)[0].text == "My puppy sleeps."
 
 
-def test_a_store_without_vector_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Words answer, and the hit says why."""
+def test_few_that_pass(memory: Recollect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a filter leaves little of the nearest, more are looked at."""
+    monkeypatch.setattr(signs, "FIRST_STAGE", 4)
+    memory.session("late", "ann").append({"role": "assistant", "content": "A hound barks."})
+    memory.session("s-2").append([say(f"The dog saw cat {n}.") for n in range(40)])
+    memory.reindex()
+    hits = asked(memory, "puppy", role="assistant")
+    assert [hit.text for hit in hits] == ["A hound barks."]
+
+
+def test_two_clients(memory: Recollect) -> None:
+    """What another client says, and what it lets its embedder see, is found; a session that begins anew too."""
+    memory.reindex()
+    asked(memory)
+    base = memory._twin._base
+    mine = base.views, base.embedder
+    base.views, base.embedder = Views(base.driver.mutex), Meanings()  # another client is no more than this
+    memory.session("theirs", "ann").append(say("The piano was tuned."))
+    assert asked(memory, "piano")[0].text == "The piano was tuned."
+    base.views, base.embedder = mine
+    assert asked(memory, "piano")[0].text == "The piano was tuned."
+    assert "The piano was tuned." not in embedder(memory).seen
+    for text in ("A vehicle at last.", "The dog is old."):
+        memory.session("theirs").delete()
+        memory.session("theirs", "ann").append(say(text))
+        assert text in {hit.text for hit in asked(memory, "dog" if "dog" in text else "car")}
+    assert "A vehicle at last." not in {hit.text for hit in asked(memory, "car")}
+
+
+def test_while_the_vectors_are_read(memory: Recollect) -> None:
+    """One recall reads them; whoever asks meanwhile gets an answer by words, that says so."""
+    memory.reindex()
+    asked(memory)
+    views = memory._twin._base.views._views.values()
+    (known,) = [view.coverage for view in views if view.coverage is not None]
+    known.is_read = True
+    assert "are being read" in str(asked(memory, "what is line 7 of topic 0")[0].note)
+    known.is_read = False
+    assert asked(memory)[0].note is None
+
+
+def test_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks that ask while the vectors are read are told so, or find by both; nothing is found twice."""
+    monkeypatch.setattr(sources, "MOST_ROWS", 100)
+
+    async def ask(memory: AsyncRecollect) -> list[list[Hit]]:
+        user = memory.user("ann")
+        return await asyncio.gather(*(user.recall("where does the hound sleep", limit=5) for _ in range(6)))
+
+    async def main(store: Store) -> None:
+        async with AsyncRecollect(store, embedder=Meanings()) as memory:
+            for answers in (await ask(memory), await ask(memory)):
+                for hits in answers:
+                    assert len({hit.item.id for hit in hits}) == len(hits)
+            assert all(hits[0].text == "My puppy sleeps." and hits[0].note is None for hits in answers)
+
     with fresh("sqlite", tmp_path) as store, Recollect(store, embedder=Meanings()) as memory:
         fill(memory)
-        monkeypatch.setattr(sources, "MOST_ROWS", 100)
         memory.reindex()
-        hits = asked(memory, "what is line 7 of topic 0")
-        assert hits[0].text == "Line 7 tells of topic 0."
-        assert "searches no vectors" in str(hits[0].note)
+    with fresh("sqlite", tmp_path) as store:
+        asyncio.run(main(store))
+
+
+def test_behind_what_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DynamoDB with an index of vectors: the newest sessions are held, and the nearest of the others are found."""
+    with make_store_of(tmp_path) as store, Recollect(store, embedder=Meanings()) as memory:
+        fill(memory)
+        memory.user("ann").remember("Ann has a hound.")
+        memory.reindex()
+        monkeypatch.setattr(sources, "MOST_ROWS", 100)
+        hits = asked(memory, "where does line 340 go with the dog")
+        assert {hit.text for hit in hits[:2]} == {"Line 340 tells of topic 4.", "My puppy sleeps."}
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+        for hit in hits:
+            assert sum(hit.explain.values()) == pytest.approx(hit.score, abs=1e-4)
+        assert {hit.text for hit in asked(memory, "dog")[:2]} == {"My puppy sleeps.", "Ann has a hound."}
+        assert "My puppy sleeps." in {hit.text for hit in asked(memory, "dog", session="s-1")}
+        assert asked(memory, "dog", role="assistant") == []
+        memory.session("s-1").delete()
+        assert "My puppy sleeps." not in {hit.text for hit in asked(memory, "dog")}
+        assert asked(memory, "dog")[0].text == "Ann has a hound."
+
+
+@contextmanager
+def make_store_of(place: Path) -> Iterator[Store]:
+    """DynamoDB with an index for the vectors of `Meanings`."""
+    yield dynamodb.make_store(place, vector_dimensions=len(MEANINGS) + 1)
+    dynamodb.remove_tables(place)

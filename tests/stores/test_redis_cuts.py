@@ -7,7 +7,6 @@ import random
 import socket
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,13 +74,6 @@ class Scissors:
     def close(self) -> None:
         for end in (self._listener, *self._sockets):
             end.close()
-
-
-@pytest.fixture
-def prefix(tmp_path: Path) -> Iterator[str]:
-    prefix = servers.prefix_of(tmp_path)
-    yield prefix
-    servers.remove(servers.server_url(), prefix)
 
 
 @pytest.fixture(params=[1, 2, 3])

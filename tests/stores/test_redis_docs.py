@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import ROOT, blocks, commands, same
+from tests.docs.pages import ROOT, blocks, commands, same
 from tests.services.redis import RedisServer, program
 
 PAGE = ROOT / "docs" / "stores" / "redis.md"

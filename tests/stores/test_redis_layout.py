@@ -4,36 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
 from recollect import Recollect
+from recollect.errors import Conflict
 from recollect.model import Vector
 from recollect.store import Attach, Partition
 from recollect.store.driver import drive
 from recollect.store.tables import TABLES
+from recollect.stores.redis import writes
 from recollect.stores.redis.keys import Keys, encode, slot
 from recollect.testing import ManualClock
 from recollect.testing.suites.isolation import HOSTILE
 from tests.services import redis as servers
 
 START = datetime(2026, 11, 21, 0, 52, 30, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def prefix(tmp_path: Path) -> Iterator[str]:
-    prefix = servers.prefix_of(tmp_path)
-    yield prefix
-    servers.remove(servers.server_url(), prefix)
-
-
-@pytest.fixture
-def raw() -> Iterator[Any]:
-    with redis.Redis.from_url(servers.server_url(), decode_responses=True) as client:
-        yield client
 
 
 @pytest.fixture
@@ -266,3 +254,70 @@ def test_lists_within_a_second_are_in_exact_order(memory: Recollect, clock: Manu
         if cursor is None:
             break
     assert seen == names[::-1]
+
+
+def _dump(raw: Any, prefix: str) -> dict[str, Any]:
+    """Everything under a prefix, without what the server's clock gave."""
+    readers = {
+        "hash": raw.hgetall,
+        "set": raw.smembers,
+        "zset": lambda key: raw.zrange(key, 0, -1, withscores=True),
+        "stream": lambda key: raw.xrange(key),
+    }
+    found = {}
+    for key in raw.scan_iter(f"{prefix}:*"):
+        held = readers[raw.type(key)](key)
+        changes = key.endswith(":changes")
+        found[key.removeprefix(prefix)] = [fields for _, fields in held] if changes else held
+    return found
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_the_short_way_of_an_append_writes_what_the_long_way_writes(
+    raw: Any, prefix: str, monkeypatch: pytest.MonkeyPatch, shards: int
+) -> None:
+    calls = {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": {}}]}
+    rows: list[tuple[str, str | None, float, dict[str, Any], dict[str, Any]]] = [
+        ("s", "ann%:x", 0.0, {}, {}),  # a new session
+        ("s", "ann%:x", 0.1, {}, {}),  # the same second
+        ("s", None, 1.0, {}, {}),  # the next, by who names no user
+        ("s", "ann%:x", 0.5, {"metadata": {"a": 1}, "name": "n"}, {}),
+        ("s", "ann%:x", 0.5, calls, {}),
+        ("s", "ann%:x", 2.0, {"id": "m1"}, {}),  # an id that is known
+        ("s", "bob", 0.5, {}, {}),  # refused
+        ("s", "ann%:x", 0.5, {"created_at": "2020-01-01T00:00:00Z"}, {}),
+        ("s", "ann%:x", 0.5, {"created_at": "2030-01-01T00:00:00Z"}, {}),
+        ("s", "ann%:x", 0.5, {}, {}),
+        ("s", "ann%:x", 0.5, {"role": "system"}, {}),
+        ("free", None, 1.0, {}, {}),
+        ("free", None, 1.0, {}, {}),
+        ("free", "ann%:x", 1.0, {}, {}),  # adopted
+        ("ends", "ann%:x", 1.0, {}, {"ttl": 30.0}),
+        ("ends", "ann%:x", 1.0, {}, {}),
+        ("ends", "ann%:x", 60.0, {}, {}),  # expired, and begun again
+        ("part", "ann%:x", 1.0, {}, {}),
+        ("part", "ann%:x", 1.0, {}, {"part": 10.0}),
+        ("part", "ann%:x", 20.0, {}, {}),
+    ]
+    dumps, outcomes = [], []
+    for name in ("short", "long"):
+        own = f"{prefix}{name}"
+        if name == "long":
+            monkeypatch.setattr(writes, "_is_usual", lambda op: False)
+        clock, given = ManualClock(START), list[Any]()
+        with Recollect(f"{servers.server_url()}?prefix={own}&shards={shards}", clock=clock) as memory:
+            for n, (session, user, seconds, more, lifetime) in enumerate(rows):
+                clock.forward(seconds)
+                handle = memory.session(session, user=user, ttl=lifetime.get("ttl"))
+                message = {"role": "user", "content": f"text {n}", "id": f"m{n}"} | more
+                try:
+                    given.append([row.to_dict() for row in handle.append(message, ttl=lifetime.get("part"))])
+                except Conflict as error:
+                    given.append([str(error)])
+            given.append([change.first_seq for change in memory.changes()])
+        dumps.append(_dump(raw, own))
+        outcomes.append(given)
+        servers.remove(servers.server_url(), own)
+    assert outcomes[0] == outcomes[1]
+    assert dumps[0] == dumps[1]
+    assert len(dumps[0]) > 15

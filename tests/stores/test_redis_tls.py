@@ -79,13 +79,6 @@ async def _relay(client: ssl.SSLSocket, target: int) -> None:
                     break
 
 
-@pytest.fixture
-def prefix(tmp_path: Path) -> Iterator[str]:
-    prefix = servers.prefix_of(tmp_path)
-    yield prefix
-    servers.remove(servers.server_url(), prefix)
-
-
 def test_a_certificate_of_ones_own_is_trusted_when_named(port: int, certificate: Path, prefix: str) -> None:
     url = f"rediss://localhost:{port}?prefix={prefix}&ca={certificate / 'ca.pem'}"
     with Recollect(url) as memory:

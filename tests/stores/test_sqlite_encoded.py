@@ -1,4 +1,4 @@
-"""Pages that SQLite encodes: which ones, where, and what happens to rows that somebody has written by hand."""
+"""Pages that are encoded by columns: which ones, where, and what happens to rows that somebody has written by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 
 from recollect import AsyncRecollect, CorruptRecord, Recollect
 from recollect.store import LogText
+from recollect.stores import _columns
 from recollect.stores.sqlite import encoded
+from recollect.stores.sqlite.pages import State
 
 KEY = ("default", "s")
 
@@ -33,7 +35,7 @@ async def ask(url: str, *messages: dict[str, Any], **asked: Any) -> LogText | No
         return await memory.store.query_json(KEY, **{"limit": 10, **asked})
 
 
-def test_usual_messages_are_encoded_by_sqlite(url: str) -> None:
+def test_usual_messages_are_encoded_by_columns(url: str) -> None:
     """Text with metadata, from both ends; the last number and whether more follow are told."""
     up = asyncio.run(ask(url, *says(12, metadata={"a": 1})))
     assert up is not None
@@ -60,7 +62,7 @@ def test_a_session_that_was_unusual_is_not_tried_again(url: str, monkeypatch: py
     tries: list[object] = []
     plain = encoded.log_text
 
-    def noted(*args: Any) -> LogText | None:
+    def noted(*args: Any) -> tuple[State, LogText] | None:
         tries.append(args)
         return plain(*args)
 
@@ -77,32 +79,43 @@ def test_a_long_page_goes_to_a_thread(url: str, monkeypatch: pytest.MonkeyPatch,
     """A page that turns out to be long is encoded elsewhere; the loop is not held up."""
     monkeypatch.setattr(encoded, "SHORT", short)
     threads: list[str] = []
-    plain = encoded._columns
+    plain = _columns.woven
 
-    def noted(*args: Any) -> Any:
+    def noted(*args: Any) -> bytes:
         threads.append(threading.current_thread().name)
         return plain(*args)
 
-    monkeypatch.setattr(encoded, "_columns", noted)
+    monkeypatch.setattr(_columns, "woven", noted)
     found = asyncio.run(ask(url, *says(300), limit=250))
     assert found is not None
     assert found.text.count(b'"seq":') == 250
     assert [name == "recollect" for name in threads] == [short < 0]
 
 
-def test_without_json_in_sqlite(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An SQLite that writes JSON in another way, or cannot, is not asked to."""
-    monkeypatch.setattr(encoded, "is_exact", lambda _: False)
-    assert asyncio.run(ask(url, *says(12))) is None
+@pytest.mark.parametrize("break_in", ["content", "id"])
+def test_a_text_with_the_break_in_it(url: str, break_in: str) -> None:
+    """The character that stands between values is one that a text may have."""
+    asked = {break_in: f"a{_columns.BREAK}b"}
+    assert asyncio.run(ask(url, *says(9), {"role": "user", "content": "x", **asked})) is None
+    with Recollect(url) as memory:
+        session = memory.session("s")
+        assert session.read_json() == (
+            b'{"items":[%b],"cursor":null}' % b",".join(row.to_json() for row in session.read())
+        )
 
 
-def test_is_exact_looks() -> None:
-    class Other:
-        def execute(self, *_: object) -> sqlite3.Cursor:
-            raise sqlite3.OperationalError("no such function: json_group_array")
-
-    assert encoded.is_exact(sqlite3.connect(":memory:"))
-    assert not encoded.is_exact(Other())  # type: ignore[arg-type]
+def test_where_nothing_is_read_nothing_is_learnt(url: str) -> None:
+    """A page behind the end, before the beginning or of no session does not make the session an unusual one."""
+    with Recollect(url) as memory:
+        session = memory.session("s")
+        nothing: list[dict[str, Any]] = [{"after": 12}, {"before": 1}, {"after": 5, "before": 6}, {"after": 10**12}]
+        assert session.read_json() == b'{"items":[],"cursor":null}'
+        session.append(says(1))
+        for asked in nothing:
+            assert session.read_json(**asked) == b'{"items":[],"cursor":null}'
+    found = asyncio.run(ask(url, *says(12)))
+    assert found is not None
+    assert (found.last, found.more) == (10, True)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from recollect import AsyncRecollect, Conflict, Message, Recollect, Unavailable
 from recollect.stores import _sql
-from recollect.stores.sqlite import changes, reads
+from recollect.stores.sqlite import changes, connections, reads, writer
 
 
 def say(content: str, **more: Any) -> dict[str, Any]:
@@ -83,6 +83,57 @@ def test_long_work_is_not_done_on_the_loop(url: str, monkeypatch: pytest.MonkeyP
     assert all(thread == "MainThread" for short, thread in where if short)
     assert all(thread == "recollect-batch" for short, thread in where if not short)
     assert any(not short for short, _ in where)
+
+
+def test_without_a_flush_a_commit_is_ended_where_it_was_begun(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ``synchronous=normal`` few commits go to a thread, where the log is copied back: it does not grow for ever."""
+    monkeypatch.setitem(connections.CHECKPOINT_BYTES, "normal", 64 * 1024)
+    ended: list[str] = []
+    plain = writer.Writer._end
+
+    def noted(self: Any, connection: Any, outcomes: Any) -> Any:
+        ended.append(threading.current_thread().name)
+        return plain(self, connection, outcomes)
+
+    monkeypatch.setattr(writer.Writer, "_end", noted)
+
+    def log_bytes() -> int:
+        return Path(f"{url.removeprefix('sqlite:///')}-wal").stat().st_size
+
+    async def main() -> tuple[list[Message], int]:
+        async with AsyncRecollect(f"{url}?synchronous=normal") as memory:
+            session = memory.session("s")
+            for i in range(1000):
+                await session.append(say(f"{i} " + "word " * 400))
+            return await session.tail(1000), log_bytes()
+
+    rows, size = asyncio.run(main())
+    assert [(row.seq, row.text.split()[0]) for row in rows] == [(i + 1, str(i)) for i in range(1000)]
+    assert 10 < len(ended) < 40
+    assert set(ended) == {"recollect-batch"}
+    assert size < 4 * 1024 * 1024, "of some 10 that were written"
+
+
+def test_a_commit_that_fails_in_place_is_tried_again_elsewhere(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stopped it for a moment loses nothing; what does not pass is said."""
+    failures = 0
+
+    def broken(self: Any, allowed: bool) -> None:
+        nonlocal failures
+        if not allowed and failures < 3:
+            failures += 1
+            raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(connections.Connections, "let_copy", broken)
+
+    async def main() -> list[Message]:
+        async with AsyncRecollect(f"{url}?synchronous=normal") as memory:
+            for i in range(10):
+                assert (await memory.session("s").append(say(str(i)))).written == 1
+            return await memory.session("s").tail(20)
+
+    assert [(row.seq, row.text) for row in asyncio.run(main())] == [(i + 1, str(i)) for i in range(10)]
+    assert failures == 3
 
 
 def test_a_flush_that_fails_fails_all_that_waited_for_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     entries: list[object] = []
     plain = encoded.log_text
 
-    def noted(*args: Any) -> LogText | None:
+    def noted(*args: Any) -> tuple[State, LogText] | None:
         entries.append(args)
         return plain(*args)
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recollect.recall.analyzer import MAX_TERM, Kind, analyze, analyze_as, query_terms, query_words
+from recollect.recall.analyzer import LONG_PIECE, Kind, analyze, analyze_as, query_terms, query_words, term_text
+from recollect.recall.stems import MAX_TERM
 
 TEXTS = st.text(max_size=60)
 
@@ -98,6 +99,19 @@ def test_terms_are_plain(text: str) -> None:
 def test_ascii_is_no_special_case(text: str) -> None:
     """ASCII takes a shorter way to the same words."""
     assert set(analyze(text)) <= set(analyze(text + " \u4e2d"))
+
+
+@given(
+    st.lists(
+        st.one_of(TEXTS, st.sampled_from(["iPhone", "e.g.", "1,234", "Café,", "don't", "der", "하하-하"])), max_size=5
+    )
+)
+def test_pieces_say_what_the_whole_says(parts: list[str]) -> None:
+    """A text is looked at piece by piece, unless its pieces are long: then it is cut as a whole, with the same terms."""
+    text = " ".join(parts)
+    apart, whole = analyze_as(text), analyze_as("\n" * LONG_PIECE * (len(text) + 1) + text)
+    assert apart == whole
+    assert term_text(text) == " ".join(apart[0])
 
 
 def test_long_run_is_cut() -> None:

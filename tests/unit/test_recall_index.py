@@ -177,6 +177,36 @@ def test_statistics_of_a_larger_store() -> None:
     assert seqs(made.search("kite boat", limit=2, statistics=rare)) == [2, 1]
 
 
+def test_mean_of_a_larger_store() -> None:
+    """Candidates are all near; against the mean of the store the second nearest counts for what it is."""
+    made = index("the kite", "the boat", "the hut", linked=False)
+    turned = np.array([[math.cos(angle), math.sin(angle)] for angle in (0.0, 0.3, 0.9)], np.float32)
+    made.attach("s", [1, 2, 3], turned)
+
+    def parts(mean: Any) -> list[float]:
+        counts = Statistics(1_000_000, {}, mean)
+        found = made.search("cloud", limit=3, vector=np.array([1.0, 0.0]), statistics=counts)
+        return [hit.explain.get("vector", 0.0) for hit in found]
+
+    alone, among_all = parts(None), parts(np.zeros(2, np.float32))
+    assert alone[2] < 0.1
+    assert among_all == pytest.approx([0.5 * math.cos(angle) for angle in (0.0, 0.3, 0.9)], abs=0.01)
+    assert alone[1] < among_all[1]
+
+
+def test_a_vector_given_twice() -> None:
+    """Of two for one document the last counts, in one call as in two."""
+    made = index("the kite", "the boat", linked=False)
+    made.attach("s", [1, 2, 1, 9], np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [1.0, 1.0]]))
+    again = index("the kite", "the boat", linked=False)
+    for seq, vector in ((1, [1.0, 0.0]), (2, [0.5, 0.5]), (1, [0.0, 1.0])):
+        again.attach("s", [seq], np.array([vector]))
+    for ask in ([1.0, 0.0], [0.0, 1.0]):
+        assert made.search("cloud", limit=2, vector=np.array(ask)) == again.search(
+            "cloud", limit=2, vector=np.array(ask)
+        )
+
+
 WORDS = st.lists(
     st.sampled_from(
         ["the", "red", "blue", "kite", "boat", "train?", "yesterday", "Ann", "plays", "music", "음악", "좋아", "公园"]

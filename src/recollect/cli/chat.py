@@ -106,7 +106,6 @@ def chat(
     if session is not None and latest:
         shell.wrong_usage("--session and --continue: one of them")
     from recollect.cli.conversation import Conversation, opened
-    from recollect.cli.talk import Talk
     from recollect.llm import from_settings
 
     chosen = from_settings(
@@ -128,11 +127,7 @@ def chat(
                 session = _latest(shell, runner, talk)
             if session is not None:
                 runner.run(talk.open(session))
-            if message is None and not shell.json and sys.stdin.isatty() and shell.out.is_terminal:
-                Talk(shell, runner, talk, _described(chosen)).run(resumed=session is not None)
-            else:
-                said = [sys.stdin.read() if message == "-" else message] if message is not None else piped()
-                _answer_all(shell, runner, talk, said)
+            _converse(shell, runner, talk, message, _described(chosen), resumed=session is not None)
         finally:
             runner.run(stack.aclose())
 
@@ -164,6 +159,19 @@ def _described(model: ChatModel | None) -> str:
     if model is None:
         return "no model: answers are quoted from memory"
     return model.name if model.base_url is None else f"{model.name} at {model.base_url}"
+
+
+def _converse(
+    shell: Shell, runner: asyncio.Runner, talk: Conversation, message: str | None, model: str, *, resumed: bool
+) -> None:
+    """By turns at a terminal; otherwise an answer for the one message, or for each line of standard input."""
+    if message is None and not shell.json and sys.stdin.isatty() and shell.out.is_terminal:
+        from recollect.cli.talk import Talk
+
+        Talk(shell, runner, talk, model).run(resumed=resumed)
+    else:
+        said = [sys.stdin.read() if message == "-" else message] if message is not None else piped()
+        _answer_all(shell, runner, talk, said)
 
 
 def _answer_all(shell: Shell, runner: asyncio.Runner, talk: Conversation, said: Iterable[str]) -> None:

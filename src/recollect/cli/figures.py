@@ -52,7 +52,7 @@ def stats(
         elif not found.sessions and session is not None:
             shell.fail(f"there is no session {session!r} (recollect sessions lists them)")
         elif not found.sessions:
-            nothing_yet(shell, memory.store.url, user)
+            nothing_yet(shell, user)
         else:
             _show(shell, found, detail)
 

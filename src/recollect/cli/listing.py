@@ -17,8 +17,9 @@ from recollect.cli import options
 from recollect.cli.command import command
 from recollect.cli.highlight import excerpt
 from recollect.cli.shell import Shell
-from recollect.cli.text import ago, clean, count, one_line, when
+from recollect.cli.text import ago, clean, count, one_line, when, without_password
 from recollect.cli.transcript import speaker, transcript
+from recollect.connect import DEFAULT_URL
 
 T = TypeVar("T")
 PAGE = 500
@@ -55,17 +56,17 @@ def sessions(shell: Shell, user: options.User = None, limit: options.Limit = 20)
             for session in found[:limit]:
                 shell.emit(session.to_dict())
         elif not found:
-            nothing_yet(shell, memory.store.url, user)
+            nothing_yet(shell, user)
         else:
             shell.say(session_table(found[:limit], shell))
             if len(found) > limit:
                 shell.note(f"There are more: --limit {limit * 2}")
 
 
-def nothing_yet(shell: Shell, url: str, user: str | None = None) -> None:
+def nothing_yet(shell: Shell, user: str | None = None) -> None:
     """Say that there are no conversations, and how to begin."""
     whose = "" if user is None else f" of user {one_line(user)}"
-    shell.line(f"No conversations{whose} in {clean(shell.url or url)} yet.")
+    shell.line(f"No conversations{whose} in {clean(without_password(shell.url or DEFAULT_URL))} yet.")
     shell.line(f"  Begin one:      {shell.again('chat')}", "dim")
     shell.line(f"  Load messages:  {shell.again('import')} FILE.jsonl", "dim")
 

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from recollect import ConfigError, Embedder, Recollect, Store, connect, embedder_from_settings
 from recollect.cli.config import setting
-from recollect.cli.text import clean, one_line
+from recollect.cli.text import clean, one_line, without_password
 
 WIDE = 10_000
 """Columns of an output that is no terminal: nothing is cut or wrapped for `grep` and `cut`."""
@@ -79,10 +79,10 @@ class Shell:
         return store
 
     def again(self, *words: str) -> str:
-        """A command line for the user to type, on the same store as this one."""
+        """A command line for the user to type, on the same store as this one; a password is for the user to put in."""
         shown = ["recollect", *words]
         if self.told_url not in (None, os.environ.get("RECOLLECT_URL")):
-            shown += ["--url", self.told_url]
+            shown += ["--url", without_password(self.told_url)]
         if self.scope != "default":
             shown += ["--scope", self.scope]
         return clean(" ".join(map(quote, shown)))

@@ -9,12 +9,18 @@ _CONTROLS: dict[int, int | str] = {code: 0x2400 + code for code in range(32) if 
 _CONTROLS |= {9: "    ", 127: 0x2421}
 _CONTROLS |= dict.fromkeys((*range(0x80, 0xA0), *range(0xD800, 0xE000)), 0xFFFD)
 _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])", re.IGNORECASE)
+_PASSWORD = re.compile(r"^([^/?#]*//[^/?#:@]*:)[^/?#]*@")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def clean(text: str) -> str:
     """The text without the power to move the cursor or to colour the terminal: a stored message may hold anything."""
     return text.replace("\r\n", "\n").translate(_CONTROLS)
+
+
+def without_password(url: str) -> str:
+    """A store's URL as it may be shown and logged."""
+    return _PASSWORD.sub(r"\1***@", url, count=1)
 
 
 def one_line(text: str) -> str:

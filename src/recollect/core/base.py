@@ -15,7 +15,7 @@ from recollect.core.tokens import TokenCounter, estimate_tokens
 from recollect.core.views import Queries, Views
 from recollect.errors import CorruptRecord, InvalidInput
 from recollect.model import Message, Preferences, Session, Summary
-from recollect.recall.analyzer import analyze
+from recollect.recall.analyzer import term_text
 from recollect.recall.embedders import Embedder
 from recollect.store import Driver, Partition, Store
 
@@ -99,7 +99,7 @@ class Base:
 
     def terms(self, message: Message) -> str:
         """The terms to store with a message: those of its text; none where the store has no index for them."""
-        return " ".join(analyze(message.text)) if self.store.capabilities.text_search else ""
+        return term_text(message.text) if self.store.capabilities.text_search else ""
 
     async def header(self, session_id: str) -> Session | None:
         """The session's header."""
@@ -138,15 +138,16 @@ class Base:
             place = (found[-1].updated_at, found[-1].id)
 
     async def pages(
-        self, session_id: str, *, start: int = 0, reverse: bool = False, **bounds: Any
+        self, session_id: str, *, start: int = 0, reverse: bool = False, size: int = PAGE, **bounds: Any
     ) -> AsyncIterator[Sequence[Message]]:
-        """A session's log page by page, behind or before the number `start`; `bounds` are those of `Store.query` beside."""
+        """A session's log in pages of a size, behind or before the number `start`; `bounds` are those of `Store.query`
+        beside."""
         side = "before" if reverse else "after"
         place: dict[str, tuple[int]] = {side: (start,)} if start else {}
         while True:
-            rows = await self.messages(session_id, **place, **bounds, limit=PAGE, reverse=reverse)
+            rows = await self.messages(session_id, **place, **bounds, limit=size, reverse=reverse)
             yield rows
-            if len(rows) < PAGE:
+            if len(rows) < size:
                 return
             place = {side: (rows[-1].seq,)}
 

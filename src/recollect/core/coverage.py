@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from recollect.core.base import Base
 from recollect.core.embedding import AT_ONCE, MOST, keep_rows
+from recollect.core.signs import Signs
 from recollect.core.sources import LARGE_SECONDS
 from recollect.core.views import View, is_embeddable
 from recollect.model import Message, Session, Vector
@@ -47,6 +48,15 @@ class Coverage:
         self.mean = mean
         self.complete_to: datetime | None = None
         """The latest activity that was seen and made up for."""
+        self.signs: Signs | None = None
+        """Where the store searches no vectors itself."""
+        self.is_read = False
+        """Whether somebody reads all the vectors for their signs just now."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that it takes."""
+        return 0 if self.signs is None else self.signs.size_bytes
 
 
 class _Gap(NamedTuple):
@@ -56,8 +66,8 @@ class _Gap(NamedTuple):
     after: int
 
 
-async def cover(base: Base, view: View, user_id: str | None) -> tuple[NDArray[np.float32] | None, str | None]:
-    """The mean of a partition's vectors, after what was said since has its own; None where words have to do.
+async def cover(base: Base, view: View, user_id: str | None) -> tuple[Coverage | None, str | None]:
+    """A partition's vectors, after what was said since has its own; None where words have to do.
 
     Parameters
     ----------
@@ -65,19 +75,23 @@ async def cover(base: Base, view: View, user_id: str | None) -> tuple[NDArray[np
 
     Returns
     -------
-    The mean, and what is to be told of it.
+    What is known of them, and what is to be told of it.
     """
     embedder, store = base.embedder, base.store
     assert embedder is not None
-    if not store.capabilities.vector_search:
-        return None, f"by words alone: too many messages to be held, and this {store.kind} store searches no vectors"
+    if not store.capabilities.vectors:
+        return None, f"by words alone: the {store.kind} store keeps no vectors"
     now, known = base.driver.now(), view.coverage
     if known is None or (known.mean is None and abs((now - known.looked_at).total_seconds()) > LARGE_SECONDS):
         known = view.coverage = Coverage(now, await _mean(base, user_id, embedder.model))
+        if known.mean is not None and not store.capabilities.vector_search:
+            known.signs = Signs(base.driver.mutex(), embedder.model, len(known.mean))
+    if known.is_read:
+        return None, "by words alone: the vectors are being read"
     note = None if known.mean is None else await _catch_up(base, known, user_id, embedder.model)
     if known.mean is None:
         return None, f"by words alone: not all messages have vectors of {embedder.model}: recollect reindex makes them"
-    return known.mean, note
+    return known, note
 
 
 async def _mean(base: Base, user_id: str | None, model: str) -> NDArray[np.float32] | None:
@@ -108,40 +122,48 @@ async def _catch_up(base: Base, known: Coverage, user_id: str | None, model: str
 
     Whatever breaks it off, the newest sessions are those that lack some, where the next one finds them.
     """
-    gaps, latest = await _gaps(base, known.complete_to, user_id, model)
+    seen, gaps = await _gaps(base, known.complete_to, user_id, model)
     if len(gaps) > SESSIONS or sum(gap.header.last_seq - gap.after for gap in gaps) > MOST:
-        known.mean, known.looked_at = None, base.driver.now()
+        known.mean, known.looked_at, known.signs = None, base.driver.now(), None
         return None
     for gap in reversed(gaps):
         async for page in base.pages(gap.header.id, start=gap.after):
             wrong = await keep_rows(base, [row for row in page if is_embeddable(row)])
             if wrong is not None:
                 return wrong
-    known.complete_to = latest
+    if known.signs is not None:
+        known.is_read = known.complete_to is None
+        try:
+            for header in seen if known.complete_to else [header async for header in base.headers(user_id)]:
+                await known.signs.add(base, header)
+        finally:
+            known.is_read = False
+    known.complete_to = max((header.updated_at for header in seen if header.updated_at), default=known.complete_to)
     return None
 
 
 async def _gaps(
     base: Base, complete_to: datetime | None, user_id: str | None, model: str
-) -> tuple[list[_Gap], datetime | None]:
-    """The sessions that were active since and lack vectors, the newest first; and the latest activity."""
+) -> tuple[list[Session], list[_Gap]]:
+    """The sessions that were active since, the newest first; and of them those that lack vectors."""
     path, hash = base.listing(user_id)
+    seen: list[Session] = []
     gaps: list[_Gap] = []
-    latest, place, complete = complete_to, None, 0
+    place, complete = None, 0
     while True:
         page: Sequence[Session] = await base.store.query(path, hash, before=place, limit=PAGE, reverse=True)
         for header in page:
             assert header.updated_at is not None
             is_old = complete_to is not None and header.updated_at < complete_to
-            if is_old or complete == COMPLETE or len(gaps) > SESSIONS:
-                return gaps, latest
+            if is_old or (complete_to is None and complete == COMPLETE) or len(gaps) > SESSIONS:
+                return seen, gaps
+            seen.append(header)
             after = await _covered_to(base, header, model)
             complete = complete + 1 if after is None else 0
             if after is not None:
                 gaps.append(_Gap(header, after))
-            latest = max(latest or header.updated_at, header.updated_at)
         if len(page) < PAGE:
-            return gaps, latest
+            return seen, gaps
         place = (page[-1].updated_at, page[-1].id)
 
 

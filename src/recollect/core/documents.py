@@ -168,6 +168,7 @@ def _belongs(header: Session, path: tuple[str, ...]) -> bool:
 def _document(header: Session, path: tuple[str, ...]) -> Document:
     told = header.metadata
     updated = told.get("updated_at")
+    times = [datetime.fromisoformat(updated) if isinstance(updated, str) else header.updated_at, header.created_at]
     return Document(
         id=str(told.get("document", header.id)),
         namespace=path,
@@ -177,6 +178,8 @@ def _document(header: Session, path: tuple[str, ...]) -> Document:
         tokens=int(told.get("tokens", 0)),
         digest=str(told.get("digest", "")),
         created_at=header.created_at,
-        updated_at=datetime.fromisoformat(updated) if isinstance(updated, str) else header.updated_at,
+        updated_at=max(
+            (at for at in times if at is not None), default=None
+        ),  # created_at is the commit's, a moment later
         expires_at=header.expires_at,
     )

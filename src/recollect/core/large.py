@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from recollect.core.asking import bare_of, kinds_of
 from recollect.core.base import Base
-from recollect.core.coverage import cover
+from recollect.core.coverage import Coverage, cover
 from recollect.core.embedding import Asked, embed_query, knows_language
 from recollect.core.views import Log, Reading, View
 from recollect.model import Message, Session
@@ -69,38 +69,59 @@ async def candidates(base: Base, whole: View, text: str, narrowed: Filter, limit
     found = await base.store.search(base.scope, terms=terms, limit=limit, filter=narrowed)
     shown = _Shown(base, max(around, AROUND))
     await shown.add(found)
-    asked, mean = await _asked(base, whole, shown.view, text, narrowed.user_id)
-    if asked.vector is not None and base.embedder is not None:
-        near = await base.store.search(
-            base.scope,
-            terms=(),
-            vector=asked.vector.tolist(),
-            model=base.embedder.model,
-            limit=max(around, NEAREST),
-            filter=narrowed,
-        )
-        await shown.add(near)
+    asked, known = await _asked(base, whole, shown.view, text, narrowed.user_id)
+    if known is not None and base.embedder is not None:
+        await shown.add(await _nearest(base, known, asked.vector, max(around, NEAREST), narrowed))
         await shown.attach(base.embedder.model)
-    return Candidates(shown.view, asked, Statistics(found.total, found.having, mean), len(found) == limit)
+    return Candidates(
+        shown.view,
+        asked,
+        Statistics(found.total, found.having, None if known is None else known.mean),
+        len(found) == limit,
+    )
 
 
-async def _asked(
-    base: Base, whole: View, view: View, text: str, user_id: str | None
-) -> tuple[Asked, NDArray[np.float32] | None]:
-    """The question's vector, and the mean of those that it is compared with."""
+async def _nearest(base: Base, known: Coverage, vector: NDArray[np.floating], limit: int, narrowed: Filter) -> Found:
+    """The nearest messages, by the store or by what is held of its vectors."""
+    if known.signs is not None:
+        return await known.signs.nearest(base, vector, limit, narrowed)
+    model = "" if base.embedder is None else base.embedder.model
+    return await base.store.search(
+        base.scope, terms=(), vector=vector.tolist(), model=model, limit=limit, filter=narrowed
+    )
+
+
+async def behind(base: Base, held: View, vector: NDArray[np.floating], narrowed: Filter) -> View:
+    """The nearest of what lies behind the sessions that are held, where the store searches vectors and no words.
+
+    Without their neighbours: to read those is a request each.
+    """
+    assert base.embedder is not None
+    model = base.embedder.model
+    near = await base.store.search(
+        base.scope, terms=(), vector=vector.tolist(), model=model, limit=NEAREST, filter=narrowed
+    )
+    shown = _Shown(base, 0)
+    await shown.add(Found(one for one in near if not held.holds(Log(Session(id=one.row.session_id)).key)))
+    await shown.attach(model)
+    return shown.view
+
+
+async def _asked(base: Base, whole: View, view: View, text: str, user_id: str | None) -> tuple[Asked, Coverage | None]:
+    """The question's vector, and what it is compared with; None where words have to do."""
     if base.embedder is None:
         return Asked(None, None), None
-    known, note = await knows_language(base, view.ask(partial(kinds_of, text)))
-    if not known:
+    is_known, note = await knows_language(base, view.ask(partial(kinds_of, text)))
+    if not is_known:
         return Asked(None, note), None
-    mean, note = await cover(base, whole, user_id)
-    if mean is None:
+    known, note = await cover(base, whole, user_id)
+    if known is None or known.mean is None:
         return Asked(None, note), None
     asked = await embed_query(base, view.ask(partial(bare_of, text)))
-    if asked.vector is None or len(asked.vector) != len(mean):
-        note = asked.note or f"by words alone: the kept vectors have {len(mean)} dimensions: recollect reindex"
+    if asked.vector is None or len(asked.vector) != len(known.mean):
+        note = asked.note or f"by words alone: the kept vectors have {len(known.mean)} dimensions: recollect reindex"
         return Asked(None, note), None
-    return asked._replace(note=asked.note or note), mean
+    return asked._replace(note=asked.note or note), known
 
 
 class _Shown:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from recollect.core.checks import check_id, check_json, check_optional_time
-from recollect.core.messages import Intake
+from recollect.core.messages import MESSAGE_TOKENS, Intake
 from recollect.errors import InvalidInput, LimitExceeded
-from recollect.model import JSON, Message
-from recollect.recall.analyzer import analyze
+from recollect.model import JSON
+from recollect.recall.analyzer import term_text
+from recollect.store.prepared import PreparedRow, prepare
 
 BATCH_LINES = 10_000
 BATCH_BYTES = 8 * 1024 * 1024
@@ -25,7 +27,13 @@ NAMES = 20_000
 
 Line = bytes | str | Mapping[str, JSON]
 
+PLAIN_ID = 128
+"""Characters of an id whose bytes need not be counted."""
+
 _decode = msgspec.json.Decoder().decode
+_BAD = (msgspec.DecodeError, UnicodeError, RecursionError)
+_DIGITS = str.maketrans("123456789", "000000000")
+_TIME_SHAPE = "0000-00-00T00:00:00.000000Z"
 
 
 class LineError(Struct, frozen=True):
@@ -38,14 +46,27 @@ class LineError(Struct, frozen=True):
 class Run:
     """Lines of one session and user that follow each other, whatever of other sessions stands between them."""
 
-    __slots__ = ("lines", "rows", "session", "terms", "user")
+    __slots__ = ("lines", "rows", "session", "user")
 
     def __init__(self, session: str, user: str | None) -> None:
         self.session = session
         self.user = user
-        self.rows: list[Message] = []
-        self.terms: list[str] = []
+        self.rows: list[PreparedRow] = []
         self.lines: list[int] = []
+
+
+class _Plain(Struct, forbid_unknown_fields=True, gc=False):
+    """The most usual line, which is decoded and checked in one go."""
+
+    session: str
+    role: Literal["user", "assistant", "system", "tool"]
+    content: str
+    id: str
+    created_at: str
+    user: str | None = None
+
+
+_decode_plain = msgspec.json.Decoder(_Plain).decode
 
 
 class Batch(NamedTuple):
@@ -77,6 +98,7 @@ class Parser:
         self._source = hashlib.blake2b(digest_size=8)
         self._unhashed: list[bytes] = []
         self._good: set[str] = set()
+        self._longest = min(intake.item_bytes, MAX_LINE_BYTES)
 
     def batches(self, lines: Iterator[Line]) -> Iterator[Batch]:
         """The batches of what follows. One ends early behind a bad line, so that what stands before it is written first."""
@@ -93,23 +115,44 @@ class Parser:
             self._number += 1
             size += len(line) if isinstance(line, bytes | str) else 0
             try:
-                found = self._parse(line)
+                found = self._plain(line) or self._parse(line)
             except (InvalidInput, LimitExceeded) as error:
                 return Batch(runs, LineError(self._number, str(error)), count, size)
             if found is not None:
-                session, user, message = found
+                session, user, row = found
                 run = latest.get(session)
                 if run is None or run.user != user:
                     run = latest[session] = Run(session, user)
                     runs.append(run)
-                run.rows.append(message)
-                run.terms.append(" ".join(analyze(message.text)) if self._indexed else "")
+                run.rows.append(row)
                 run.lines.append(self._number)
             if size >= BATCH_BYTES:
                 break
         return Batch(runs, None, count, size)
 
-    def _parse(self, line: Line) -> tuple[str, str | None, Message] | None:
+    def _plain(self, line: Line) -> tuple[str, str | None, PreparedRow] | None:
+        """What `_parse` gives for a plain line whose time is written as it is stored; None for any other."""
+        if type(line) is not bytes or len(line) > self._longest:
+            return None
+        try:
+            given = _decode_plain(line)
+            created = given.created_at
+            if created.translate(_DIGITS) != _TIME_SHAPE:
+                return None
+            datetime.fromisoformat(created)
+        except (*_BAD, ValueError):
+            return None
+        if not 0 < len(given.id) <= PLAIN_ID:
+            return None
+        content = given.content
+        session = self._name(given.session, "session")
+        user = None if given.user is None else self._name(given.user, "user")
+        self._unhashed.append(line.strip())
+        tokens = MESSAGE_TOKENS + self._intake.count(content)
+        terms = term_text(content) if self._indexed else ""
+        return session, user, PreparedRow(given.id, given.role, content, created, tokens, terms)
+
+    def _parse(self, line: Line) -> tuple[str, str | None, PreparedRow] | None:
         if isinstance(line, bytes | str):
             if self._number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf") if isinstance(line, bytes) else line.removeprefix("\ufeff")
@@ -140,7 +183,9 @@ class Parser:
             fields["id"] = f"line-{self._number:08}-{self._digest()}"
         expires = check_optional_time(fields.pop("expires_at", None), "expires_at")
         message = self._intake.accept(fields)
-        return session_id, user_id, message if expires is None else message.replace(expires_at=expires)
+        if expires is not None:
+            message = message.replace(expires_at=expires)
+        return session_id, user_id, prepare(message, term_text(message.text) if self._indexed else "")
 
     def _name(self, given: object, field: str) -> str:
         """An id that is checked, once if it comes again."""

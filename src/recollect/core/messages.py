@@ -61,8 +61,8 @@ class Intake:
 
     def __init__(self, driver: Driver, count: TokenCounter, item_bytes: int) -> None:
         self._driver = driver
-        self._count = count
-        self._item_bytes = item_bytes
+        self.count = count
+        self.item_bytes = item_bytes
 
     def accept(self, given: MessageLike, ttl: float | None = None) -> Message:
         """The message to store: checked, with id, created_at, tokens and expires_at.
@@ -84,7 +84,7 @@ class Intake:
         content: str = given["content"]
         extra: dict[str, JSON] = {}
         size = len(check_text(content, "content"))
-        if size > self._item_bytes:
+        if size > self.item_bytes:
             raise self._too_large(size)
         role = _role(given["role"], extra)
         identity, created = given.get("id"), given.get("created_at")
@@ -94,7 +94,7 @@ class Intake:
             id=self._driver.new_id(now) if identity is None else check_id(identity, "id"),
             created_at=now if created is None else check_time(created, "created_at"),
             extra=extra,
-            tokens=MESSAGE_TOKENS + self._count(content),
+            tokens=MESSAGE_TOKENS + self.count(content),
             expires_at=None if ttl is None else now + timedelta(seconds=ttl),
         )
 
@@ -151,7 +151,7 @@ class Intake:
 
     def _completed(self, message: Message) -> Message:
         self.check_size(message)
-        return message.replace(tokens=message_tokens(message, self._count))
+        return message.replace(tokens=message_tokens(message, self.count))
 
     def check_size(self, message: Message) -> None:
         """Raise `LimitExceeded` for a message over the store's largest."""
@@ -161,12 +161,12 @@ class Intake:
             size += _json_bytes(
                 [message.metadata, message.extra, message.tool_calls, message.name, message.tool_call_id]
             )
-        if size > self._item_bytes:
+        if size > self.item_bytes:
             raise self._too_large(size)
 
     def _too_large(self, size: int) -> LimitExceeded:
         return LimitExceeded(
-            f"a message of {size:,} bytes is over this store's limit of {self._item_bytes:,} (item_bytes)"
+            f"a message of {size:,} bytes is over this store's limit of {self.item_bytes:,} (item_bytes)"
         )
 
 

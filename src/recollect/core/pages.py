@@ -38,9 +38,11 @@ def page_json(items: bytes, cursor: str | None) -> bytes:
 
     Parameters
     ----------
-    items: a JSON array. cursor: letters and digits that need no escape; see `make_cursor`.
+    items: those of a JSON array, without its brackets. cursor: letters and digits that need no escape; see
+        `make_cursor`.
     """
-    return b'{"items":%b,"cursor":%b}' % (items, b"null" if cursor is None else b'"%b"' % cursor.encode())
+    end = b'],"cursor":null}' if cursor is None else b'],"cursor":"%b"}' % cursor.encode()
+    return b"".join((b'{"items":[', items, end))
 
 
 class Bounds:

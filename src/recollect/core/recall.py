@@ -14,7 +14,7 @@ from recollect.core.asking import Question, bare_of, checked, kinds_of
 from recollect.core.base import Base
 from recollect.core.checks import check_id
 from recollect.core.embedding import Asked, embed_query, embed_rows, knows_language
-from recollect.core.large import CANDIDATES, candidates
+from recollect.core.large import CANDIDATES, behind, candidates
 from recollect.core.memories import memory_of
 from recollect.core.sources import (
     logs_of_all,
@@ -77,9 +77,7 @@ async def recall(
     else:
         places.append(await _look(base, ("all",), question=question))
     counted = await _counted_together(base, places, question.text)
-    answers = [
-        place if isinstance(place, list) else await _ranked(base, *place, statistics=counted) for place in places
-    ]
+    answers = [place if isinstance(place, list) else await _answer(base, place, counted) for place in places]
     found = answers[0] if len(answers) == 1 else sorted((hit for some in answers for hit in some), key=_score)
     return found[offset : offset + limit]
 
@@ -90,6 +88,22 @@ class _Held(NamedTuple):
     view: View
     question: Question
     asked: Asked
+    behind: Filter | None = None
+    """What more there is than is held, where the store finds it by vectors."""
+
+
+async def _answer(base: Base, held: _Held, counted: Any) -> list[Hit]:
+    """The hits of a partition that is held, and the nearest of what lies behind."""
+    view, question, asked, beyond = held
+    hits = await _ranked(base, view, question, asked, statistics=counted)
+    if beyond is None:
+        return hits
+    own = await base.driver.run(view.ask, partial(_counts, question.text))
+    best = max((hit.score - sum(hit.explain.get(part, 0.0) for part in _ADDED) for hit in hits), default=0.0)
+    more = (counted or own)._replace(mean=own.mean, best=best)
+    anywhere = structs.replace(question, session_id=None)
+    hits += await _ranked(base, await behind(base, view, asked.vector, beyond), anywhere, asked, statistics=more)
+    return sorted(hits, key=_score)
 
 
 async def _counted_together(base: Base, places: Sequence[_Held | list[Hit]], text: str) -> Any:
@@ -137,10 +151,18 @@ async def _look(
         if user is not None and question.session_id is None:
             found += await _answer_from_memories(base, question, user)
             found.sort(key=_score)
+        base.views.trim()
         return found
     asked = await _embedded(base, view, question)
     base.views.trim()
-    return _Held(view, question, asked)
+    searched = not whole and path is None and asked.vector is not None and base.store.capabilities.vector_search
+    return _Held(view, question, asked, _narrowed(question, user) if searched else None)
+
+
+def _narrowed(question: Question, user: str | None) -> Filter:
+    return Filter(
+        user_id=user, session_id=question.session_id, role=question.role, since=question.since, until=question.until
+    )
 
 
 async def _embedded(base: Base, view: View, question: Question) -> Asked:
@@ -219,9 +241,7 @@ async def _fetch(base: Base, ranked: Ranked) -> Message | None:
 async def _answer_from_index(base: Base, whole: View, question: Question, user: str | None) -> list[Hit]:
     """Where there is too much to hold: the best of what the store's index has, ranked alike."""
     wanted = question.offset + question.limit
-    narrowed = Filter(
-        user_id=user, session_id=question.session_id, role=question.role, since=question.since, until=question.until
-    )
+    narrowed = _narrowed(question, user)
     anywhere = structs.replace(question, session_id=None)
     limit = max(CANDIDATES, wanted * FIRST_REACH)
     while True:
@@ -245,6 +265,9 @@ def _statistics(total: int, having: Mapping[str, int]) -> Any:
 
     return Statistics(total, dict(having))
 
+
+_ADDED = ("vector", "date")
+"""Parts that are shares of the best of the others."""
 
 _OWN = frozenset({"lexical", "vector"})
 """Parts of a score that a row has by itself."""

@@ -12,7 +12,7 @@ from recollect.core.embedding import embed_rows
 from recollect.core.sources import refresh
 from recollect.core.views import Log, View
 from recollect.errors import RecollectError, Unavailable
-from recollect.recall.analyzer import VERSION, analyze
+from recollect.recall.analyzer import VERSION, term_text
 
 Progress = Callable[[Literal["terms", "vectors"], int], object]
 """Told what is made, and of how many messages so far."""
@@ -53,7 +53,7 @@ async def reindex(base: Base, progress: Progress | None = None) -> Reindexed:
     messages = 0
     if base.store.capabilities.text_search:
         messages = await base.store.reindex(
-            VERSION, lambda message: " ".join(analyze(message.text)), lambda done: tell("terms", done)
+            VERSION, lambda message: term_text(message.text), lambda done: tell("terms", done)
         )
         base.views.index_fits = True
     vectors = 0

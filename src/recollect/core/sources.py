@@ -13,6 +13,9 @@ MOST_ROWS = 250_000
 MOST_LOGS = 5_000
 """Of a view. What lies behind, in the sessions whose last activity is oldest, is looked for in the store's own index."""
 
+LOADED = 5_000
+"""Rows of a page, where a log is read to be held: some megabytes, so that it is up to the backend what one request gives."""
+
 LARGE_SECONDS = 60.0
 """So long a partition that was too large for a view is taken to be so without counting again."""
 
@@ -23,11 +26,11 @@ def place_of(base: Base, log: Log) -> Base:
 
 
 async def logs_of_user(base: Base, user_id: str) -> AsyncIterator[Log]:
-    """A user's sessions, memories and documents."""
-    async for header in base.headers(user_id):
-        yield Log(header)
+    """A user's memories, documents and sessions. Where not all can be held, it is the oldest sessions that are not."""
     async for log in logs_of_memories(base, user_id):
         yield log
+    async for header in base.headers(user_id):
+        yield Log(header)
 
 
 async def logs_of_memories(base: Base, user_id: str) -> AsyncIterator[Log]:
@@ -83,7 +86,7 @@ async def refresh(base: Base, view: View, source: AsyncIterator[Log]) -> bool:
     for reading in readings:
         log = reading.log
         found: list[Message] = []
-        async for page in place_of(base, log).pages(log.header.id, start=reading.after):
+        async for page in place_of(base, log).pages(log.header.id, start=reading.after, size=LOADED):
             found += page
         read.append((reading, found))
     await base.driver.run(view.apply, read, gone)

@@ -150,20 +150,23 @@ def _codes() -> str:
 
 _number = int.from_bytes
 
-_BLOCK = 256
-"""Bytes whose sum is below 65,521, whatever they are."""
+
+# The lower half of Adler-32 (RFC 1950) is one more than the sum of the bytes, modulo 65521: the sum of so many bytes, ten
+# times as fast as `sum`, which makes a number of each.
+_SUMMED = 256
 
 
-def _sum(data: bytes) -> int:
-    """The sum of all bytes. The low half of an Adler-32 (RFC 1950) begun at 0 is just that, modulo 65,521, and is there in
-    a tenth of the time that `sum` takes."""
-    if len(data) <= _BLOCK:
-        return adler32(data, 0) & 0xFFFF
-    return sum(adler32(data[i : i + _BLOCK], 0) & 0xFFFF for i in range(0, len(data), _BLOCK))
+def _total(data: bytes) -> int:
+    """The sum of the bytes."""
+    if len(data) <= _SUMMED:
+        return (adler32(data) & 0xFFFF) - 1
+    pieces = range(0, len(data), _SUMMED)
+    return sum(adler32(data[i : i + _SUMMED]) & 0xFFFF for i in pieces) - len(pieces)
 
 
 def _cost(pairs: bytes, plain: bytes, dense: bytes) -> int:
-    return max(_sum(pairs.translate(plain)), _sum(pairs.translate(dense)))
+    one, other = _total(pairs.translate(plain)), _total(pairs.translate(dense))
+    return one if one > other else other
 
 
 def _pairs(classes: bytes) -> bytes:
@@ -189,8 +192,8 @@ def estimate_tokens(text: str) -> int:
     """About how many ``o200k_base`` tokens `text` is.
 
     Within 15 % of the exact count on ordinary text in English, Korean, Japanese, Chinese and source code; above it,
-    rather than far below, on random text, repeated patterns and whatever else. Some 1.2 microseconds for 100 characters
-    of ASCII and 7 for other text, linear in the length, and a pure function of the text.
+    rather than far below, on random text, repeated patterns and whatever else. Some 1.5 microseconds for 100 characters
+    of ASCII and 6 for other text, linear in the length, and a pure function of the text.
 
     Parameters
     ----------
@@ -206,9 +209,11 @@ def estimate_tokens(text: str) -> int:
         # As _pairs and _cost do it, without their calls: most messages come this way.
         number = _number(text.encode().translate(_CLASS))
         pairs = (number | number >> 4).to_bytes(size)
-        units, dense = _sum(pairs.translate(PLAIN)), _sum(pairs.translate(DENSE))
-        if dense > units:
-            units = dense
+        if size <= _SUMMED:
+            plain, dense = adler32(pairs.translate(PLAIN)) & 0xFFFF, adler32(pairs.translate(DENSE)) & 0xFFFF
+            units = (plain if plain > dense else dense) - 1
+        else:
+            units = _cost(pairs, PLAIN, DENSE)
     else:
         latin, scripts = _mixed_pairs(text)
         units = _cost(latin, _PLAIN_MIXED, _DENSE_MIXED) + SCRIPT_UNIT * _cost(scripts, SCRIPT_PLAIN, SCRIPT_DENSE)

@@ -15,6 +15,7 @@ from recollect.core.messages import KNOWN, OURS
 from recollect.errors import InvalidInput, RecollectError, Unavailable
 from recollect.model import JSON, Message, Session
 from recollect.store import Append, Appended, Commit, SessionDefaults
+from recollect.store.prepared import Prepared
 
 Read = Callable[[], Batch | None]
 """The next batch, None behind the last one. It may block."""
@@ -121,11 +122,16 @@ class _Report:
         )
 
 
+def _append(run: Run) -> Append:
+    terms = [row.terms for row in run.rows]
+    return Append(rows=Prepared(run.rows), terms=terms, session=SessionDefaults(user_id=run.user), echo=False)
+
+
 async def _write(base: Base, runs: list[Run], report: _Report, on_error: OnError) -> None:
     commits = [
         Commit(
             base.session_partition(run.session),
-            [Append(rows=run.rows, terms=run.terms, session=SessionDefaults(user_id=run.user))],
+            [_append(run)],
         )
         for run in runs
     ]

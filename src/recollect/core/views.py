@@ -215,6 +215,10 @@ class View:
         """A row that is held; None where it has to be asked for."""
         return None if self._held is None else self._held.get(key, {}).get(seq)
 
+    def holds(self, key: str) -> bool:
+        """Whether a log is in it."""
+        return key in self._marks
+
     def path(self, key: str) -> tuple[str, ...] | None:
         """The namespace of a log; None for a session."""
         mark = self._marks.get(key)
@@ -229,7 +233,7 @@ class View:
             with self._mutex:
                 size = int(self.index.size_bytes)
                 self._index_bytes = (len(self.index), size)
-        return size + self._held_bytes
+        return size + self._held_bytes + (self.coverage.size_bytes if self.coverage is not None else 0)
 
 
 def _bytes(row: Message) -> int:

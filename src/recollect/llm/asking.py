@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
+from recollect import InvalidAnswer
 from recollect.llm.openai import OpenAIChatModel
 from recollect.llm.protocol import ChatModel, ModelError
+
+T = TypeVar("T")
 
 
 class Asking:
@@ -65,6 +68,26 @@ class Asking:
         except Exception as error:
             raise ModelError(f"the model {self.name!r} failed: {error!r}") from error
         return text
+
+    async def accepted(
+        self, model: ChatModel, messages: list[dict[str, Any]], most: int, read: Callable[[str], T], *, again: str
+    ) -> T:
+        """What `read` makes of the model's answer; one that it refuses is sent back once, to be given better.
+
+        Failures of its endpoint are repeated, or not, by the model itself.
+
+        Parameters
+        ----------
+        most: as for `answer`. read: raises `ModelError` or `InvalidAnswer` for what is none.
+        again: what the model is told of its first answer; ``{why}`` in it is what `read` said.
+        """
+        answer = await self.answer(model, messages, most)
+        try:
+            return read(answer)
+        except (ModelError, InvalidAnswer) as error:
+            refused = {"role": "assistant", "content": answer[:1000] or "..."}
+            told = {"role": "user", "content": again.format(why=error)}
+        return read(await self.answer(model, [*messages, refused, told], most))
 
 
 def _itself(model: ChatModel) -> ChatModel:

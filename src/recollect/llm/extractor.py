@@ -18,9 +18,6 @@ from recollect.llm.asking import Asking
 from recollect.llm.openai import OpenAIChatModel
 from recollect.llm.protocol import ChatModel
 
-ATTEMPTS = 2
-"""How often a model is asked that gives no valid answer. Failures of its endpoint are repeated, or not, by the model itself."""
-
 LONGEST_ANSWER = 60_000
 """Characters: an answer is read no further."""
 
@@ -101,19 +98,13 @@ class ModelExtractor:
     async def extract(self, task: ExtractionTask) -> list[Statement]:
         """Ask the model."""
         async with self._asking.use() as model:
-            messages = prompt_for(task)
-            attempt = 1
-            while True:
-                answer = await self._asking.answer(model, messages, LONGEST_ANSWER)
-                try:
-                    return _statements(read_answer(answer), task)
-                except InvalidAnswer as error:
-                    if attempt == ATTEMPTS:
-                        raise
-                    why = str(error)
-                attempt += 1
-                messages = [*messages, {"role": "assistant", "content": answer[:1000] or "..."}]
-                messages.append({"role": "user", "content": _AGAIN.format(why=why)})
+            return await self._asking.accepted(
+                model,
+                prompt_for(task),
+                LONGEST_ANSWER,
+                lambda answer: _statements(read_answer(answer), task),
+                again=_AGAIN,
+            )
 
 
 def openai_extractor(

@@ -20,6 +20,10 @@ CANDIDATES = 40
 QUOTE_CHARACTERS = 320
 CLEARLY_WORSE = 0.35
 """A passage with less than this part of the best one's score is left out."""
+LENT_WITHIN = 2
+"""So many messages away from another, a message gets a part of its score (``neighbours``) from it."""
+GROUNDS = frozenset({"lexical", "expansion", "date", "vector"})
+"""Parts of a score that a passage has by itself."""
 
 _WORD = re.compile(r"[^\W_]+", re.UNICODE)
 _CJK = re.compile(r"[\u1100-\u11ff\u3041-\u30ff\u3130-\u318f\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff]")
@@ -65,7 +69,10 @@ async def quote(memory: AsyncRecollect, asked: Message, namespaces: Sequence[tup
 
 async def _best(memory: AsyncRecollect, found: Iterable[Hit], asked: Message) -> list[tuple[Hit, Message | None]]:
     """The passages to quote; a question among them with the reply that it got from somebody."""
+    found = list(found)
     same = _plain(asked.text)
+    echoes = [_place(hit.message) for hit in found if hit.message and _is_echo(hit.message, asked, same)]
+    echoes.append(_place(asked))
     seen = {same}
     scored: list[tuple[float, Hit]] = []
     for hit in found:
@@ -73,7 +80,8 @@ async def _best(memory: AsyncRecollect, found: Iterable[Hit], asked: Message) ->
         if not text or text in seen or (hit.message is not None and not _quotable(hit.message, asked)):
             continue
         seen.add(text)
-        scored.append((hit.score * (0.5 if _QUESTION.search(hit.text) else 1.0), hit))
+        if worth := _worth(hit, echoes):
+            scored.append((worth * (0.5 if _QUESTION.search(hit.text) else 1.0), hit))
     scored.sort(key=lambda pair: -pair[0])
     best: list[tuple[Hit, Message | None]] = []
     quoted: set[tuple[str, int]] = set()
@@ -93,6 +101,21 @@ async def _best(memory: AsyncRecollect, found: Iterable[Hit], asked: Message) ->
 
 def _place(message: Message) -> tuple[str, int]:
     return message.session_id, message.seq
+
+
+def _is_echo(message: Message, asked: Message, same: str) -> bool:
+    """Whether a message is the question, said now or before, or was made of it by this answerer."""
+    return _plain(message.text) == same or message.metadata.get("model") == OFFLINE or _place(message) == _place(asked)
+
+
+def _worth(hit: Hit, echoes: Sequence[tuple[str, int]]) -> float:
+    """The score of a hit without what it has for standing beside the question itself; 0 when nothing else speaks for it."""
+    score, grounds = hit.score, GROUNDS | {"neighbours"}
+    if hit.message is not None:
+        session_id, seq = _place(hit.message)
+        if any(session_id == other and abs(seq - at) <= LENT_WITHIN for other, at in echoes):
+            score, grounds = score - hit.explain.get("neighbours", 0.0), GROUNDS
+    return score if hit.explain.keys() & grounds else 0.0
 
 
 def _quotable(message: Message, asked: Message) -> bool:

@@ -15,10 +15,6 @@ from recollect.llm.asking import Asking
 from recollect.llm.openai import OpenAIChatModel
 from recollect.llm.protocol import ChatModel, ModelError
 
-ATTEMPTS = 2
-"""How often a model is asked that answers something which is no summary. Failures of its endpoint are repeated, or not,
-by the model itself."""
-
 TOO_LONG = 4
 """An answer so many times as long as asked for is not a summary. One that is less so is cut to whole sentences."""
 
@@ -65,21 +61,10 @@ class ModelSummarizer:
     async def summarize(self, task: SummaryTask) -> str:
         """Ask the model."""
         async with self._asking.use() as model:
-            return await self._ask(model, task)
-
-    async def _ask(self, model: ChatModel, task: SummaryTask) -> str:
-        messages = prompt_for(task)
-        attempt = 1
-        while True:
-            answer = await self._asking.answer(model, messages, task.max_tokens * TOO_LONG * LONGEST_TOKEN)
-            try:
-                return self._checked(answer, task)
-            except ModelError:
-                if attempt == ATTEMPTS:
-                    raise
-            attempt += 1
-            messages = [*messages, {"role": "assistant", "content": answer[:1000] or "..."}]
-            messages.append({"role": "user", "content": _AGAIN})
+            most = task.max_tokens * TOO_LONG * LONGEST_TOKEN
+            return await self._asking.accepted(
+                model, prompt_for(task), most, lambda answer: self._checked(answer, task), again=_AGAIN
+            )
 
     def _checked(self, answer: str, task: SummaryTask) -> str:
         text = clean(answer)

@@ -19,13 +19,12 @@ class Record(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
         """A copy with some fields changed."""
         return structs.replace(self, **changes)  # type: ignore[type-var]
 
-
-def record_dict(record: Struct) -> dict[str, JSON]:
-    """Every field of a record, instants as text."""
-    return {
-        name: iso(value) if isinstance(value, datetime) else value
-        for name, value in ((name, getattr(record, name)) for name in record.__struct_fields__)
-    }
+    def to_dict(self) -> dict[str, JSON]:
+        """Every field as JSON-able data."""
+        return {
+            name: iso(value) if isinstance(value, datetime) else value
+            for name, value in ((name, getattr(self, name)) for name in self.__struct_fields__)
+        }
 
 
 def iso(instant: datetime | None) -> str | None:

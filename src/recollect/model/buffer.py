@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import field
 
-from recollect.model.base import JSON, Record, record_dict
+from recollect.model.base import JSON, Record
 
 
 class Refused(Record, frozen=True, kw_only=True):
@@ -25,10 +25,6 @@ class Refused(Record, frozen=True, kw_only=True):
     at: datetime
     error: str
     reason: str
-
-    def to_dict(self) -> dict[str, JSON]:
-        """Every field as JSON-able data."""
-        return record_dict(self)
 
 
 class Buffered(Record, frozen=True, kw_only=True):
@@ -53,7 +49,7 @@ class Buffered(Record, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, JSON]:
         """Every field as JSON-able data."""
-        return {**record_dict(self), "refusals": [one.to_dict() for one in self.refusals]}
+        return {**super().to_dict(), "refusals": [one.to_dict() for one in self.refusals]}
 
 
 class Delivered(Record, frozen=True, kw_only=True):
@@ -67,7 +63,3 @@ class Delivered(Record, frozen=True, kw_only=True):
     expired: int = 0
     refused: int = 0
     dropped: int = 0
-
-    def to_dict(self) -> dict[str, int]:
-        """The counts as JSON-able data."""
-        return record_dict(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from recollect.model.base import JSON, Record, record_dict
+from recollect.model.base import Record
 
 ChangeKind = Literal["append", "put", "delete"]
 
@@ -27,7 +27,3 @@ class Change(Record, frozen=True, kw_only=True):
     first_seq: int = 0
     last_seq: int = 0
     at: datetime | None = None
-
-    def to_dict(self) -> dict[str, JSON]:
-        """Every field as JSON-able data."""
-        return record_dict(self)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import field
 
-from recollect.model.base import JSON, Record, record_dict
+from recollect.model.base import JSON, Record
 
 
 class Receipt(Record, frozen=True, kw_only=True):
@@ -19,10 +19,6 @@ class Receipt(Record, frozen=True, kw_only=True):
     memories: int = 0
     documents: int = 0
 
-    def to_dict(self) -> dict[str, int]:
-        """The counts as JSON-able data."""
-        return record_dict(self)
-
 
 class Swept(Record, frozen=True, kw_only=True):
     """What `sweep` removed, counted by kind."""
@@ -30,10 +26,6 @@ class Swept(Record, frozen=True, kw_only=True):
     sessions: int = 0
     messages: int = 0
     changes: int = 0
-
-    def to_dict(self) -> dict[str, int]:
-        """The counts as JSON-able data."""
-        return record_dict(self)
 
 
 class Spread(Record, frozen=True, kw_only=True):
@@ -44,10 +36,6 @@ class Spread(Record, frozen=True, kw_only=True):
     median: float
     p95: float
     max: float
-
-    def to_dict(self) -> dict[str, JSON]:
-        """Every field as JSON-able data."""
-        return record_dict(self)
 
 
 class Stats(Record, frozen=True, kw_only=True):
@@ -87,7 +75,7 @@ class Stats(Record, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, JSON]:
         """Every field as JSON-able data; `None` for what was not counted."""
-        out = {**record_dict(self), "lengths": _spread_dict(self.lengths), "latency": _spread_dict(self.latency)}
+        out = {**super().to_dict(), "lengths": _spread_dict(self.lengths), "latency": _spread_dict(self.latency)}
         return out if self.detail else {**out, **dict.fromkeys(_OF_DETAIL)}
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import field
 
-from recollect.model.base import JSON, Record, record_dict
+from recollect.model.base import JSON, Record
 from recollect.model.messages import Message
 
 
@@ -47,7 +47,7 @@ class Memory(Record, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, JSON]:
         """Every field as JSON-able data."""
-        return {**record_dict(self), "namespace": list(self.namespace)}
+        return {**super().to_dict(), "namespace": list(self.namespace)}
 
 
 class Document(Record, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class Document(Record, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, JSON]:
         """Every field as JSON-able data."""
-        return {**record_dict(self), "namespace": list(self.namespace)}
+        return {**super().to_dict(), "namespace": list(self.namespace)}
 
 
 class Hit(Record, frozen=True, kw_only=True):

@@ -144,8 +144,8 @@ def _encodable(message: Message) -> _Encodable | dict[str, JSON]:
 
 
 def messages_json(messages: Sequence[Message]) -> bytes:
-    """A JSON array of messages, each as `Message.to_json` gives it."""
-    return _encode(list(map(_encodable, messages)))
+    """Messages with a comma between two, each as `Message.to_json` gives it."""
+    return _encode(list(map(_encodable, messages)))[1:-1]
 
 
 def _plain(content: Content) -> JSON:

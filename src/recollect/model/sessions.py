@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec import field
 
-from recollect.model.base import JSON, Record, record_dict
+from recollect.model.base import JSON, Record
 
 
 class Session(Record, frozen=True, kw_only=True):
@@ -30,7 +30,7 @@ class Session(Record, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, JSON]:
         """Every field as JSON-able data; the id under ``id`` and under ``session_id``, as messages name it."""
-        return {"session_id": self.id, **record_dict(self)}
+        return {"session_id": self.id, **super().to_dict()}
 
 
 class Summary(Record, frozen=True, kw_only=True):
@@ -44,10 +44,6 @@ class Summary(Record, frozen=True, kw_only=True):
     created_at: datetime | None = None
     updated_at: datetime | None = None
     version: int = 0
-
-    def to_dict(self) -> dict[str, JSON]:
-        """Every field as JSON-able data."""
-        return record_dict(self)
 
 
 class Vector(Record, frozen=True, kw_only=True):
@@ -75,7 +71,3 @@ class Preferences(Record, frozen=True, kw_only=True):
     created_at: datetime | None = None
     updated_at: datetime | None = None
     version: int = 0
-
-    def to_dict(self) -> dict[str, JSON]:
-        """Every field as JSON-able data."""
-        return record_dict(self)

@@ -13,72 +13,37 @@ is a term.
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from enum import Enum
 from functools import cache
 from itertools import pairwise
-from operator import add
 from typing import NamedTuple
 
-from recollect.recall.irregular import lemmas
 from recollect.recall.languages import DEFAULT, OTHER_STOP_WORDS, STOP_WORDS, foreign, guess
+from recollect.recall.stems import script_stemmer, stems, unspaced, wide
+from recollect.recall.words import (
+    MAX_CHARACTERS,
+    Pieces,
+    compounds_of,
+    folded,
+    piece_tokens,
+    simple,
+    simple_tokens,
+    tokens_of,
+)
 
-VERSION = 2
+VERSION = 3
 """Of the rules on this page; an index made by another version has to be built anew."""
 
-MAX_CHARACTERS = 200_000
-"""What lies behind is not indexed: a message that long is a document, and its terms would swamp the index."""
+SHORT = 10_000
+"""Characters of a text that is looked at by its pieces: folded it is below `MAX_CHARACTERS` still."""
 
-MAX_TERM = 64
-"""Longer runs (base64, hashes glued together) are cut: they still match themselves."""
+LONG_PIECE = 10
+"""Characters between blanks, on average, from which on a text is none of words between blanks."""
 
-REMEMBERED_WORDS = 100_000
-"""For each language as many words' stems are kept at hand (some 10 MB): a chat's vocabulary many times over."""
-
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
-    "\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
-    "\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff"
-)
 _HAN = "\u3400"
 _HANGUL = "\ua960"
-_EMOJI = "\u203c\u2049\u2139\u2190-\u21ff\u2300-\u23ff\u25a0-\u27bf\u2934\u2935\u2b00-\u2bff\U0001f000-\U0001faff"
-_FLAG = "[\U0001f1e6-\U0001f1ff]{2}"
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u0640\u064b-\u0652\u0670\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u180e"
-    "\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff\U0001f3fb-\U0001f3ff\U000e0000-\U000e0fff]+"
-)
-_JOINTS = "._@+/-"
-# By the first letter of a word: the script's last code point, and the stemmer that serves it.
-_SCRIPTS = (
-    (0x24F, ""),
-    (0x36F, None),
-    (0x3FF, "greek"),
-    (0x52F, "russian"),
-    (0x58F, "armenian"),
-    (0x5FF, None),
-    (0x6FF, "arabic"),
-    (0x8FF, None),
-    (0x97F, "hindi"),
-    (0xB7F, None),
-    (0xBFF, "tamil"),
-    (0x1DFF, None),
-    (0x1EFF, ""),
-    (0x1FFF, "greek"),
-)
-_ASCII = [chr(i) for i in range(128)]
-# Of ASCII, folded: what is between words becomes a blank.
-_BREAK = "".join(c.lower() if c.isalnum() else " " for c in _ASCII).encode() + bytes(128)
-# The shape of ASCII text, to see at a glance whether it has compounds: "a" and "A" for letters, "a" for digits.
-_SHAPE = "".join("." if c in _JOINTS else "A" if c.isupper() else "a" if c.isalnum() else "," if c == "," else " " for c in _ASCII).encode() + bytes(128)  # fmt: skip
-_COMPOUND = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]++(?:[._@+/-][A-Za-z0-9]++)++")
-_CAPITAL_INSIDE = re.compile("[a-z][A-Z]")
-_RUN = re.compile(r"[A-Za-z0-9]+")
-_CAMEL_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_GROUPED = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})++(?![\d,])")
 _SPACED = re.compile(r"\S+")
-_ADDRESS_JOINTS = re.compile("[@/]")
 
 
 class Kind(Enum):
@@ -106,47 +71,74 @@ def analyze(text: str) -> list[str]:
 
     Terms hold no white space. Only the first `MAX_CHARACTERS` characters count.
     """
-    return analyze_as(text)[0]
+    return _analyzed(text)[0].split()
+
+
+def term_text(text: str) -> str:
+    """What `analyze` gives, separated by single spaces."""
+    return _analyzed(text)[0]
 
 
 def analyze_as(text: str) -> tuple[list[str], str]:
     """The terms of a text, and the language that its words in Latin script were taken for."""
+    terms, language = _analyzed(text)
+    return terms.split(), language
+
+
+def _analyzed(text: str) -> tuple[str, str]:
+    """The terms of a text, separated by blanks, and its language."""
+    if len(text) <= SHORT:
+        pieces = text.split()
+        if len(text) < LONG_PIECE * len(pieces):
+            return _of_pieces(pieces)
     text = text[:MAX_CHARACTERS]
-    if text.isascii():
-        raw = text.encode()
-        tokens = raw.translate(_BREAK).decode().split()
-        try:
-            language, terms = DEFAULT, list(map(_sure.__getitem__, tokens))
-        except KeyError:
-            sure = foreign().isdisjoint(tokens)
-            language = DEFAULT if sure else guess(tokens)
-            terms = list(map(_stems(language).__getitem__, tokens))
-            if sure:
-                _remember(tokens, terms)
-        terms += _compounds(text, raw)
-        return terms, language
-    tokens, compounds = _wide_tokens(text)
+    tokens, compounds = tokens_of(text)
     language = guess(tokens)
-    is_unspaced, latin, terms = _unspaced().match, _stems(language), []
-    for token in tokens:
-        if token.isascii():
-            terms.append(latin[token])
-        elif is_unspaced(token):
-            terms += token
-            terms += map(add, token, token[1:])
-        else:
-            terms += _terms_of(token, language)
-    return terms + compounds, language
+    return " ".join([*map(stems(language).__getitem__, tokens), *compounds]), language
+
+
+def _of_pieces(pieces: list[str]) -> tuple[str, str]:
+    """As `_analyzed`, for a text cut at its blanks: nothing of what is looked for reaches over one."""
+    terms = list(map(_ordinary().__getitem__, pieces))
+    if None not in terms:
+        return " ".join(filter(None, terms)), DEFAULT
+    others: list[str] = []
+    term, known = stems(DEFAULT), simple()
+    for place, piece in enumerate(pieces):
+        if terms[place] is None:
+            tokens = known[piece]
+            if tokens is None:
+                others.append(piece)
+                tokens = piece_tokens(piece)
+            words = tokens.split()
+            if not foreign().isdisjoint(words):
+                return _of_any(pieces)
+            terms[place] = " ".join(map(term.__getitem__, words))
+    return " ".join([*filter(None, terms), *compounds_of(" ".join(others))]), DEFAULT
+
+
+def _of_any(pieces: list[str]) -> tuple[str, str]:
+    """As `_of_pieces`, for a text that is perhaps in another language."""
+    found = list(map(simple().__getitem__, pieces))
+    others: list[str] = []
+    if None in found:
+        for place, piece in enumerate(pieces):
+            if found[place] is None:
+                others.append(piece)
+                found[place] = piece_tokens(piece)
+    tokens = " ".join(filter(None, found)).split()
+    language = guess(tokens)
+    return " ".join([*map(stems(language).__getitem__, tokens), *compounds_of(" ".join(others))]), language
 
 
 def stem(word: str, language: str = DEFAULT) -> str:
     """The term of one folded word in Latin script."""
-    return _stems(language)[word]
+    return stems(language)[word]
 
 
 def language_of(text: str) -> str:
     """The language that the words of a text in Latin script are taken for."""
-    return guess(_wide()[0].findall(text[:MAX_CHARACTERS].casefold()))
+    return guess(wide()[0].findall(text[:MAX_CHARACTERS].casefold()))
 
 
 def query_terms(query: str) -> list[str]:
@@ -162,23 +154,19 @@ def query_words(query: str, languages: Collection[str] = STOP_WORDS.keys()) -> l
     languages: that a text may have been taken for; a word's stem in each of them is among its terms.
     """
     query = query[:MAX_CHARACTERS]
-    if query.isascii():
-        raw = query.encode()
-        tokens, compounds = raw.translate(_BREAK).decode().split(), _compounds(query, raw)
-    else:
-        tokens, compounds = _wide_tokens(query)
+    tokens, compounds = tokens_of(query)
     own = guess(tokens)
     stops, tried = STOP_WORDS[own], [own, *languages]
     words: dict[tuple[str, ...], Kind] = {}
     for token in dict.fromkeys(tokens):
-        if not token.isascii() and _unspaced().match(token):
+        if not token.isascii() and unspaced().match(token):
             for character in token:
                 kind = Kind.IDEOGRAPH if _HAN <= character < _HANGUL else Kind.SYLLABLE
                 words.setdefault((character,), kind if len(token) > 1 else Kind.CONTENT)
             for pair in _pairs(token):
                 words.setdefault((pair,), Kind.CONTENT)
-        elif token.isascii() or _stemmer(token) == "":
-            every = tuple(dict.fromkeys(_stems(language)[token] for language in tried))
+        elif token.isascii() or script_stemmer(token) == "":
+            every = tuple(dict.fromkeys(stems(language)[token] for language in tried))
             words.setdefault(every, Kind.STOP if token in stops else Kind.CONTENT)
         else:
             stop = token in OTHER_STOP_WORDS
@@ -195,7 +183,7 @@ def terms_with_spans(text: str) -> Iterator[tuple[str, int, int]]:
     for found in _SPACED.finditer(text):
         begin = found.start()
         for token, start, end in _folded_tokens(found[0]):
-            if token.isascii() or not _unspaced().match(token):
+            if token.isascii() or not unspaced().match(token):
                 for term in _terms_of(token, language):
                     yield term, begin + start, begin + end
                 continue
@@ -210,136 +198,27 @@ def terms_with_spans(text: str) -> Iterator[tuple[str, int, int]]:
 
 def _folded_tokens(word: str) -> Iterator[tuple[str, int, int]]:
     """The tokens of what stands between blanks, with their places in it; where folding moves them, all of it."""
-    folded = _folded(word)
-    for match in _wide()[0].finditer(folded):
-        yield (match[0], *(match.span() if len(folded) == len(word) else (0, len(word))))
+    small = folded(word)
+    for match in wide()[0].finditer(small):
+        yield (match[0], *(match.span() if len(small) == len(word) else (0, len(word))))
 
 
-def _compounds(text: str, raw: bytes) -> list[str]:
-    """What in an ASCII text is a term whole beside its parts; of capitals within a word the parts are."""
-    shape = raw.translate(_SHAPE)
-    found: list[str] = []
-    if b"." in shape and b"a.a" in shape.lower():
-        found += _wholes(match[0].lower() for match in _COMPOUND.finditer(text))
-    if b"," in shape and b"a,a" in shape:
-        found += [match[0].replace(",", "") for match in _GROUPED.finditer(text)]
-    if b"aA" in shape:
-        found += _capital_parts(text)
-    return found
-
-
-def _capital_parts(text: str) -> Iterator[str]:
-    """The parts of words that have a capital after a small letter."""
-    for run in _RUN.findall(text):
-        if len(run) <= MAX_TERM and _CAPITAL_INSIDE.search(run):
-            for part in _CAMEL_PART.findall(run):
-                yield _stems(DEFAULT)[part.lower()]
-
-
-def _wholes(compounds: Iterable[str]) -> Iterator[str]:
-    for compound in compounds:
-        yield compound[:MAX_TERM]
-        if "@" in compound or "/" in compound:
-            for part in _ADDRESS_JOINTS.split(compound):
-                if not part.isalnum():
-                    yield part[:MAX_TERM]
-
-
-def _wide_tokens(text: str) -> tuple[list[str], list[str]]:
-    """The tokens of any text, folded, and its compounds."""
-    bare = _INVISIBLE.sub("", text)
-    folded = _folded(bare)[:MAX_CHARACTERS]
-    token, compound, _ = _wide()
-    compounds = list(_wholes(compound.findall(folded)))
-    if "," in folded:
-        compounds += [found.replace(",", "") for found in _GROUPED.findall(folded)]
-    if _CAPITAL_INSIDE.search(bare):
-        compounds += _capital_parts(bare)
-    return token.findall(folded), compounds
-
-
-def _folded(text: str) -> str:
-    """Without what cannot be seen, normalised, and small."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold())
-
-
-def _terms_of(token: str, language: str) -> Iterable[str]:
-    if _unspaced().match(token):
-        return [*token, *_pairs(token)]
-    stemmer = _stemmer(token)
-    if stemmer is None:
-        return (token[:MAX_TERM],)
-    return (_stems(stemmer or language)[token],)
+def _terms_of(token: str, language: str) -> list[str]:
+    return stems(language)[token].split()
 
 
 def _pairs(run: str) -> Iterator[str]:
     return (first + second for first, second in pairwise(run))
 
 
-def _stemmer(token: str) -> str | None:
-    """The stemmer that the script of a word asks for; empty where the script does not say, `None` where none is."""
-    first = ord(token[0])
-    for last, stemmer in _SCRIPTS:
-        if first <= last:
-            return stemmer
-    return None
-
-
-class _Stems(dict[str, str]):
-    """From a word to its term in one language, made when first asked for."""
-
-    def __init__(self, language: str) -> None:
-        super().__init__()
-        self._language = language
-        self._stops = STOP_WORDS.get(language, OTHER_STOP_WORDS)
-
-    def __missing__(self, word: str) -> str:
-        if len(word) > MAX_TERM:
-            return word[:MAX_TERM]
-        from Stemmer import Stemmer
-
-        # A stemmer must not be used by two threads at once; making one costs as much as one word.
-        lemma = lemmas().get(word, word) if self._language == DEFAULT else word
-        term = word if word in self._stops else Stemmer(self._language, 0).stemWord(lemma) or word
-        if not term.isascii() and self._language not in _KEEPS_MARKS:
-            term = "".join(c for c in unicodedata.normalize("NFD", term) if not unicodedata.combining(c))
-        if len(self) >= REMEMBERED_WORDS:
-            self.clear()
-        self[word] = term
-        return term
-
-
-_sure: dict[str, str] = {}
-"""From words that tell of no other language to their terms in the default one: a text that has only such needs no guess."""
-
-
-def _remember(words: Iterable[str], terms: Iterable[str]) -> None:
-    if len(_sure) >= REMEMBERED_WORDS:
-        _sure.clear()
-    _sure.update(zip(words, terms, strict=True))
-
-
-_KEEPS_MARKS = frozenset({"russian", "arabic", "hindi", "tamil", "armenian"})
+def _ordinary_terms(inner: str) -> str | None:
+    """The terms of a simple piece in a text of the default language; None for a word that may tell of another one."""
+    tokens = simple_tokens(inner)
+    if tokens is None or not foreign().isdisjoint(tokens.split()):
+        return None
+    return " ".join(map(stems(DEFAULT).__getitem__, tokens.split()))
 
 
 @cache
-def _stems(language: str) -> _Stems:
-    return _Stems(language)
-
-
-@cache
-def _wide() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
-    """Tokens, compounds and the test for scripts without spaces. Compiled when first needed: it takes milliseconds."""
-    marks = re.escape("".join(c for c in map(chr, range(0x300, 0x10000)) if unicodedata.category(c)[0] == "M"))
-    letter = rf"[^\W_{_UNSPACED}]"
-    word = rf"{letter}++(?:[{marks}]++{letter}*+)*+"
-    return (
-        re.compile(rf"[{_UNSPACED}]+|{_FLAG}|[{_EMOJI}]|{word}"),
-        re.compile(rf"(?<!{letter}){word}(?:[._@+/-]{word})++"),
-        re.compile(f"[{_UNSPACED}]"),
-    )
-
-
-@cache
-def _unspaced() -> re.Pattern[str]:
-    return _wide()[2]
+def _ordinary() -> Pieces:
+    return Pieces(_ordinary_terms)

@@ -78,14 +78,15 @@ class PartitionIndex(Columns):
         )
 
     def counts(self, query: str) -> Statistics:
-        """How many documents there are, and how many have each term of a query.
+        """How many documents there are, how many have each term of a query, and the mean of the vectors.
 
         Added up over several indexes and given to `search` of each, they make its scores comparable with the others'.
         """
         question = read(self, query)
         words = (*question.content, *question.names, *question.stops, *question.ideographs, *question.syllables)
         known = {term: self.terms[term] for word in words for term in word if term in self.terms}
-        return Statistics(self.live, {term: len(self.postings[key]) for term, key in known.items()})
+        having = {term: len(self.postings[key]) for term, key in known.items()}
+        return Statistics(self.live, having, self.vectors.mean)
 
     def bare(self, query: str) -> str:
         """The query without the names of those who speak in the index: what an embedder should be given.

@@ -1,4 +1,7 @@
-"""English forms that no stemmer brings together: of verbs, and of some nouns and adjectives."""
+"""English forms that no stemmer brings together: of verbs, and of some nouns and adjectives.
+
+Left out is what is as often another word's form: "lives" and "leaves" are what somebody does, too.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ _FORMS = (
     "|think thought|throw threw thrown|understand understood|undergo underwent undergone|wake woke woken"
     "|wear wore worn|weave wove woven|weep wept|win won|wind wound|withdraw withdrew withdrawn|write wrote written"
     "|child children|person people|man men|woman women|foot feet|tooth teeth|goose geese|mouse mice"
-    "|life lives|wife wives|knife knives|leaf leaves|half halves|shelf shelves|wolf wolves|thief thieves|loaf loaves"
+    "|wife wives|knife knives|half halves|shelf shelves|wolf wolves|thief thieves|loaf loaves"
     "|good better best|bad worse worst"
 )
 

@@ -48,6 +48,8 @@ class Statistics(NamedTuple):
     """Documents that have a term, by term."""
     mean: Floats | None = None
     """Of the vectors; None where those of the index are all there are."""
+    best: float = 0.0
+    """Score without vectors and dates, in other parts of the store: the best vector and date count for shares of it."""
 
 
 class Term(NamedTuple):
@@ -111,7 +113,8 @@ class Lexical:
             single = [*_times(weights.IDEOGRAPH, ideographs), *_times(weights.SYLLABLE, syllables)]
             finding, refining = content, [*_times(weights.STOP_WORD, stops), *single]
         else:
-            finding = names or [*ideographs, *syllables] or stops
+            # That two texts share stop words says nothing, unless the question has no other words.
+            finding = names or [*ideographs, *syllables] or ([] if question.content else stops)
             refining = [] if finding is stops else _times(weights.STOP_WORD, stops)
         self.finding, self.refining = _rarest(finding), _rarest(refining)
 

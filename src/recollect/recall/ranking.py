@@ -96,7 +96,7 @@ def search(
         "words": _words(lexical, slots, total[slots]),
     }
     parts |= _rules(index, arrays, question, slots, _sum(parts))
-    best = float(_sum(parts).max(initial=0.0)) or 1.0
+    best = max(float(_sum(parts).max(initial=0.0)), statistics.best if statistics is not None else 0.0) or 1.0
     if strength is not None:
         weight = weights.DATE if lexical.says_something else weights.DATE_ALONE
         parts["date"] = np.float32(weight * best) * strength[slots]

@@ -62,6 +62,11 @@ class Vectors:
         return None if self._table is None else self._table.matrix.shape[1]
 
     @property
+    def mean(self) -> NDArray[np.float32] | None:
+        """Of the vectors that are there."""
+        return None if self._table is None or not self._rows else (self._table.sum / len(self._rows)).astype("f4")
+
+    @property
     def size_bytes(self) -> int:
         """Memory that they take."""
         return sum(array.nbytes for array in self._table or ()) + 100 * len(self._rows)
@@ -84,32 +89,32 @@ class Vectors:
             raise ValueError("a vector has a component that is not a finite number")
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
         rows = (rows / np.where(norms > 0, norms, 1)).astype(np.float32)
-        bits = _packed(rows)
-        for slot, row, packed in zip(slots, rows, bits, strict=True):
-            if slot != NONE:
-                table, position = self._place(slot, rows.shape[1], bits.shape[1])
-                table.sum[:] -= table.matrix[position]
-                table.slots[position], table.matrix[position], table.bits[position] = slot, row, packed
-                table.sum[:] += table.matrix[position]
+        last = {slot: row for row, slot in enumerate(slots) if slot != NONE}
+        if last:
+            chosen = rows[list(last.values())]
+            table, places = self._places(list(last), chosen.shape[1])
+            table.sum[:] -= table.matrix[places].sum(axis=0, dtype=np.float64)
+            table.slots[places], table.matrix[places], table.bits[places] = list(last), chosen, signs_of(chosen)
+            table.sum[:] += table.matrix[places].sum(axis=0, dtype=np.float64)
 
-    def _place(self, slot: int, dimension: int, words: int) -> tuple[_Table, int]:
-        """The row of a slot, a new one where it has none."""
+    def _places(self, slots: Sequence[int], dimension: int) -> tuple[_Table, list[int]]:
+        """The rows of slots, new ones for those that have none."""
         import numpy as np
 
         if self._table is None:
             self._table = _Table(
                 np.empty(0, np.int32),
                 np.empty((0, dimension), np.float16),
-                np.empty((0, words), np.uint64),
+                np.empty((0, (dimension + 63) // 64), np.uint64),
                 np.zeros(dimension),
             )
-        position = self._rows.get(slot)
-        if position is None:
-            position = self._rows[slot] = self._count
-            self._count += 1
-            if self._count > len(self._table.slots):
-                self._table = self._table.grown(max(64, self._count // 2))
-        return self._table, position
+        for slot in slots:
+            if slot not in self._rows:
+                self._rows[slot] = self._count
+                self._count += 1
+        if self._count > len(self._table.slots):
+            self._table = self._table.grown(self._count - len(self._table.slots) + max(64, self._count // 2))
+        return self._table, [self._rows[slot] for slot in slots]
 
     def check(self, dimension: int) -> None:
         """Raise a ValueError when a vector of so many dimensions cannot be compared with these."""
@@ -172,7 +177,7 @@ class Vectors:
         if self._count <= EXACT_UP_TO:
             rows = np.flatnonzero(slots != NONE)
         else:
-            differing = np.bitwise_count(bits ^ _packed(vector[np.newaxis])).sum(axis=1, dtype=np.int32)
+            differing = np.bitwise_count(bits ^ signs_of(vector[np.newaxis])).sum(axis=1, dtype=np.int32)
             differing[slots == NONE] = np.iinfo(np.int32).max
             likely = np.argpartition(differing, FIRST_STAGE)[:FIRST_STAGE]
             rows = np.union1d(likely, np.array([self._rows[slot] for slot in wanted if slot in self._rows], np.int64))
@@ -184,7 +189,8 @@ class Vectors:
         return slots[rows].astype(np.int64), cosines, mean
 
 
-def _packed(rows: NDArray[np.float32]) -> NDArray[np.uint64]:
+def signs_of(rows: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """The signs of rows, 64 dimensions a number."""
     import numpy as np
 
     bits = np.packbits(rows > 0, axis=1)

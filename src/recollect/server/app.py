@@ -51,27 +51,6 @@ def create_app(
         memory = _memory(settings, model)
     server = Server(settings, memory, model, Metrics(), make_logger(settings))
 
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await server.memory.open()
-        server.summaries.start()
-        server.digesting.start()
-        beside = [asyncio.create_task(work(server)) for work in (_sweep, _deliver)]
-        try:
-            yield
-        finally:
-            server.stopping.set()
-            await server.summaries.stop()
-            await server.digesting.stop()
-            for task in beside:
-                task.cancel()
-            await asyncio.wait(beside)
-            await server.settle()
-            if own_model and server.model is not None:
-                await server.model.close()
-            if own_memory:
-                await server.memory.close()
-
     routes = [
         route
         for part in (messages, chat, sessions, users, suggestions, memories, documents, search, system)
@@ -87,7 +66,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=lifespan,
+        lifespan=lambda _: _running(server, own_memory=own_memory, own_model=own_model),
     )
     app.state.recollect = server
     problems.install(app)
@@ -95,6 +74,29 @@ def create_app(
     openapi.mount_docs(app)
     system.mount_static(app)
     return app
+
+
+@asynccontextmanager
+async def _running(server: Server, *, own_memory: bool, own_model: bool) -> AsyncIterator[None]:
+    """The time between start and stop: what runs beside the requests, and what is closed behind them."""
+    await server.memory.open()
+    server.summaries.start()
+    server.digesting.start()
+    beside = [asyncio.create_task(work(server)) for work in (_sweep, _deliver)]
+    try:
+        yield
+    finally:
+        server.stopping.set()
+        await server.summaries.stop()
+        await server.digesting.stop()
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
+        await server.settle()
+        if own_model and server.model is not None:
+            await server.model.close()
+        if own_memory:
+            await server.memory.close()
 
 
 def _memory(settings: Settings, model: ChatModel | None) -> AsyncRecollect:

@@ -31,12 +31,15 @@ class Rate:
         self._lot = max(1, per_minute // 1000)
         self._counted: dict[str, int] = {}
 
+    def is_counted(self, who: str) -> bool:
+        """Whether a request is in the lot that was counted last, and needs no `wait`."""
+        if left := self._counted.get(who, 0):
+            self._counted[who] = left - 1
+        return left > 0
+
     async def wait(self, who: str) -> int:
         """Count a request; the seconds to wait if it is one too many, else 0."""
         if self._item is None:
-            return 0
-        if left := self._counted.get(who, 0):
-            self._counted[who] = left - 1
             return 0
         if await self._limiter.hit(self._item, who, cost=self._lot):
             self._counted[who] = self._lot - 1
@@ -79,7 +82,7 @@ class Gate:
         who, tenant = admitted
         if scope["path"] in UNLIMITED:
             return None
-        if wait := await self._rate.wait(who):
+        if not self._rate.is_counted(who) and (wait := await self._rate.wait(who)):
             limit = self._server.settings.requests_per_minute
             return problem(scope, 429, f"More than {limit:,} requests a minute.", headers={"Retry-After": str(wait)})
         if self._inside >= self._server.settings.max_concurrent_requests:

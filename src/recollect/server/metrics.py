@@ -28,7 +28,7 @@ class Metrics:
             buckets=_BUCKETS,
             registry=registry,
         )
-        self.answering = 0
+        self.answering = self.answered = 0
         Gauge("recollect_http_requests_in_progress", "Requests being answered.", registry=registry).set_function(
             lambda: self.answering
         )
@@ -81,6 +81,7 @@ class Metrics:
             known = (self._requests.labels(shown, route, str(status)), self._seconds.labels(shown, route))
             if method in _METHODS:
                 self._known[key] = known
+        self.answered += 1
         known[0].inc()
         known[1].observe(seconds)
 

@@ -170,7 +170,7 @@ def of_validation(scope: Scope, error: RequestValidationError | ValidationError)
         if place and place[0] in ("query", "path", "body", "header"):
             place = place[1:]
         errors.append({"field": ".".join(place), "message": str(found["msg"])})
-    said = "; ".join(f"{e['field']}: {e['message']}" for e in errors[:3])
+    said = "; ".join(f"{e['field'] or 'body'}: {e['message']}" for e in errors[:3])
     field = errors[0]["field"] if len(errors) == 1 else None
     return problem(scope, 422, said, errors=errors, field=field)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
-from typing import Any, NamedTuple
+from typing import Any
 
 from recollect import AsyncRecollect, RecollectError
 from recollect.server.metrics import Metrics
@@ -20,23 +21,37 @@ QUIET, PATIENCE = 1.0, 30.0
 """Seconds without growth after which a session is looked at, and after which it is, growing or not: an append that comes
 right behind another has nothing to share the processor with."""
 
+SAMPLE = 0.05
+"""Seconds over which is seen, before a session is looked at, whether requests are coming thick and fast. Then they go
+first, until the session's patience is over."""
+
+MANY, BUSY = 100, 0.5
+"""Requests a second, and the part of its time that the event loop works, from which that is so."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 15.0, 900.0
 """Seconds after which a session is tried again whose summary failed: the first, twice that, and so on."""
 
 _Key = tuple[str, str]
 
 
-class _Waiting(NamedTuple):
+class _Waiting:
     """A session that may be due: since when it waits, and when it grew last, by the loop's clock."""
 
-    memory: AsyncRecollect
-    last_seq: int
-    first: float
-    latest: float
+    __slots__ = ("first", "last_seq", "latest", "memory")
+
+    def __init__(self, memory: AsyncRecollect, first: float) -> None:
+        self.memory = memory
+        self.first = first
+        self.latest = first
+        self.last_seq = 0
 
     def left(self, now: float) -> float:
-        """Seconds until it is to be looked at; 0 or less when it is."""
+        """Seconds until it may be looked at; 0 or less when it may."""
         return min(self.latest + QUIET, self.first + PATIENCE) - now
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether it is to be looked at whatever else there is to do."""
+        return self.first + PATIENCE <= now
 
 
 class Summaries:
@@ -74,9 +89,12 @@ class Summaries:
         if key in self._resting or (known is None and len(self._waiting) >= KNOWN):
             return
         now = asyncio.get_running_loop().time()
-        self._waiting[key] = _Waiting(memory, last_seq, now if known is None else known.first, now)
-        self._waiting.move_to_end(key)  # so the first is the one that has been quiet for longest
-        self._wake.set()
+        if known is None:
+            known = self._waiting[key] = _Waiting(memory, now)
+            self._wake.set()
+        else:
+            self._waiting.move_to_end(key)  # so the first is the one that has been quiet for longest
+        known.last_seq, known.latest = last_seq, now
 
     def start(self) -> None:
         """Begin to work, on the running loop."""
@@ -101,17 +119,28 @@ class Summaries:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            left = self._waiting[key].left(asyncio.get_running_loop().time())
+            waiting, now = self._waiting[key], asyncio.get_running_loop().time()
+            left = waiting.left(now)
             if left > 0:
                 await asyncio.sleep(min(left, QUIET))
                 continue
-            memory, last_seq, _, _ = self._waiting.pop(key)
+            if not waiting.is_overdue(now):
+                latest = waiting.latest
+                if await self._is_busy() or self._waiting.get(key) is not waiting or waiting.latest > latest:
+                    continue
+            del self._waiting[key]
             self._busy.add(key)
             try:
-                await self._summarize(key, memory, last_seq)
+                await self._summarize(key, waiting.memory, waiting.last_seq)
             finally:
                 self._busy.discard(key)
                 self._wake.set()
+
+    async def _is_busy(self) -> bool:
+        answered, began, worked = self._metrics.answered, time.monotonic(), time.thread_time()
+        await asyncio.sleep(SAMPLE)
+        took = time.monotonic() - began
+        return self._metrics.answered - answered > MANY * took or time.thread_time() - worked > BUSY * took
 
     async def _summarize(self, key: _Key, memory: AsyncRecollect, last_seq: int) -> None:
         session = memory.session(key[1])

@@ -12,16 +12,14 @@ from recollect.store.contract import (
     Delete,
     Filter,
     Found,
-    LogText,
     Op,
     Partition,
     Put,
     Result,
     SessionDefaults,
-    Store,
-    Stretch,
 )
 from recollect.store.driver import BlockingDriver, Driver, Signal, utc_now
+from recollect.store.optional import LogText, Store, Stretch
 from recollect.store.tables import PATHS, TABLES, Column, Path, Table
 
 __all__ = [

@@ -28,18 +28,17 @@ from recollect.store.contract import (
     Delete,
     Filter,
     Key,
-    LogText,
     Op,
     Partition,
     Result,
     Row,
-    Store,
 )
 from recollect.store.delivery import Delivery, Tally
 from recollect.store.driver import Driver
 from recollect.store.entries import Entry, SessionKey
 from recollect.store.journal import Journal
 from recollect.store.layers import Layer
+from recollect.store.optional import LogText, Store
 from recollect.store.tables import PATHS, TABLES
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0

@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 from recollect.errors import ConfigError, RecollectError, Unavailable
 from recollect.model import Delivered, Message
-from recollect.store.contract import Append, Commit, Partition, SessionDefaults, Store
+from recollect.store.contract import Append, Commit, Partition, SessionDefaults
 from recollect.store.driver import Driver
 from recollect.store.entries import Entry, SessionKey
 from recollect.store.journal import Journal
+from recollect.store.optional import Store
 
 BATCH = 100
 """Entries read at once."""

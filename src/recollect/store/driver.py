@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
-Begin = Callable[[list[Any]], Callable[[], list[Any]]]
+Begin = Callable[[list[Any]], Callable[[], list[Any]] | list[Any]]
 
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
@@ -103,12 +103,13 @@ class Driver(ABC):
         Parameters
         ----------
         begin: takes items in the order they came, and begins with them: what must not block. It gives the function that
-            ends it, where blocking is allowed, with an outcome for each item. An outcome that is an exception is raised
-            to whoever gave the item.
+            ends it, where blocking is allowed, with an outcome for each item; or, where nothing is left to do, the
+            outcomes. An outcome that is an exception is raised to whoever gave the item.
         """
 
         async def alone(item: Any) -> Any:
-            (outcome,) = await self.run(begin([item]))
+            end = begin([item])
+            (outcome,) = end if isinstance(end, list) else await self.run(end)
             if isinstance(outcome, BaseException):
                 raise outcome
             return outcome

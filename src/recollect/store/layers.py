@@ -7,19 +7,9 @@ from typing import Any, Literal
 
 from recollect.errors import RecollectError
 from recollect.model import Buffered, Change, Delivered, Message, Swept
-from recollect.store.contract import (
-    Capabilities,
-    Commit,
-    Key,
-    LogText,
-    Op,
-    Partition,
-    Result,
-    Row,
-    Store,
-    Stretch,
-)
+from recollect.store.contract import Capabilities, Commit, Key, Op, Partition, Result, Row
 from recollect.store.driver import Driver
+from recollect.store.optional import LogText, Store, Stretch
 
 
 class Layer(Store):

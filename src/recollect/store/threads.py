@@ -181,11 +181,10 @@ class _Batch:
         try:
             end = self._begin([item for _, item in batch])
         except BaseException as error:
-            failed: BaseException = error
-
-            def end() -> list[Any]:
-                return [failed] * len(batch)
-
+            end = [error] * len(batch)
+        if isinstance(end, list):
+            self._hand_out(batch, end, asyncio.get_running_loop())
+            return
         self._ends.put((end, batch))
         with self._lock:
             if self._thread is None:
@@ -202,13 +201,20 @@ class _Batch:
                 outcomes = end()
             except BaseException as error:
                 outcomes = [error] * len(batch)
-            by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
-            for (future, _), outcome in zip(batch, outcomes, strict=True):
-                by_loop.setdefault(future.get_loop(), []).append((future, outcome))
-            for loop, settled in by_loop.items():
+            self._hand_out(batch, outcomes, None)
+            del job, end, batch, outcomes
+
+    def _hand_out(self, batch: list[_Waiting], outcomes: list[Any], here: asyncio.AbstractEventLoop | None) -> None:
+        """Give each item's outcome to who waits for it, on their loops; `here` is the one that this runs on."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+        for (future, _), outcome in zip(batch, outcomes, strict=True):
+            by_loop.setdefault(future.get_loop(), []).append((future, outcome))
+        for loop, settled in by_loop.items():
+            if loop is here:
+                _settle_all(settled)
+            else:
                 _soon(loop, _settle_all, settled)
-            self._next_turn(list(by_loop))
-            del job, end, batch, outcomes, by_loop
+        self._next_turn(list(by_loop))
 
     def _next_turn(self, loops: list[asyncio.AbstractEventLoop]) -> None:
         """Let a loop that is still running begin the next batch."""

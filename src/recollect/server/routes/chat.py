@@ -9,12 +9,13 @@ from fastapi import APIRouter, Request, Response
 from recollect import LimitExceeded, RecollectError
 from recollect.llm import ModelError
 from recollect.server.bodies import read_model, reply
+from recollect.server.direct import Route
 from recollect.server.params import fails, gives, takes
 from recollect.server.schemas import ChatIn, ChatOut
 from recollect.server.state import server_of, tenant_of
 from recollect.server.streaming import TurnStream, unless_stopped
 
-router = APIRouter(tags=["chat"])
+router = APIRouter(tags=["chat"], route_class=Route)
 
 _STREAM = """event: start
 data: {"session_id": "trip", "user_message": {...}}

@@ -12,11 +12,12 @@ from starlette.datastructures import UploadFile
 from recollect import InvalidInput, NotFound
 from recollect.files import read_file
 from recollect.server.bodies import read_model, reply
+from recollect.server.direct import Route
 from recollect.server.params import Cursor, Limit, Offset, fails, gives, takes
 from recollect.server.schemas import DocumentIn, DocumentOut, HitOut, MemoryOut, Page
 from recollect.server.state import DOCUMENTS, memory_of
 
-router = APIRouter(tags=["documents"])
+router = APIRouter(tags=["documents"], route_class=Route)
 
 _DOCUMENTS = "/api/v1/documents"
 _ONE = _DOCUMENTS + "/{document_id:anyid}"

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from recollect import NotFound
 from recollect.server.bodies import read_model, reply
+from recollect.server.direct import Route
 from recollect.server.params import AsOf, Cursor, Limit, Offset, Since, Until, UserId, fails, gives, instant, takes
 from recollect.server.schemas import HitOut, MemoryIn, MemoryOut, Page
 from recollect.server.state import memory_of
 
-router = APIRouter(tags=["memories"])
+router = APIRouter(tags=["memories"], route_class=Route)
 
 _MEMORIES = "/api/v1/users/{user_id:anyid}/memories"
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request, Response
 from msgspec import Meta, Struct
 
-from recollect.server.bodies import read_json, reply_with
+from recollect.server.bodies import read_json_once, reply_with
 from recollect.server.direct import DirectRoute, described, read_query
 from recollect.server.params import fails, gives, instant, takes
 from recollect.server.schemas import MessageIn, MessageOut, Page
@@ -61,7 +61,7 @@ async def append(request: Request) -> Response:
     202: the server keeps them on its own disk and delivers them in order, once, when the store is back.
     """
     query = read_query(request, _Append)
-    body = await read_json(request)
+    body = await read_json_once(request)
     memory, server = memory_of(request), server_of(request.scope)
     stored = await memory.session(request.path_params["session_id"], query.user_id).append(body)
     server.metrics.messages.inc(stored.written)

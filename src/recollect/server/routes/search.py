@@ -8,12 +8,13 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from recollect import Hit, highlights
 from recollect.server.bodies import reply
+from recollect.server.direct import Route
 from recollect.server.params import AsOf, Limit, Offset, OfSession, OfUser, Since, Until, fails, gives, instant
 from recollect.server.schemas import ChangeOut, HitOut, Page, StatsOut
 from recollect.server.state import memory_of, server_of
 from recollect.server.streaming import FeedStream
 
-router = APIRouter()
+router = APIRouter(route_class=Route)
 
 
 @router.get(

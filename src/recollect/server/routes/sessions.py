@@ -8,12 +8,13 @@ from fastapi import APIRouter, Query, Request, Response
 
 from recollect import UNSET, NotFound, Session, Unavailable
 from recollect.server.bodies import read_json, read_model, reply
+from recollect.server.direct import Route
 from recollect.server.params import Cursor, Limit, OfUser, SessionId, fails, gives, takes
 from recollect.server.schemas import ContextOut, Page, SessionOut, SessionPatch, SummarizeIn, SummaryIn, SummaryOut
 from recollect.server.state import DOCUMENTS, memory_of, server_of
 from recollect.server.streaming import unless_stopped
 
-router = APIRouter(tags=["sessions"])
+router = APIRouter(tags=["sessions"], route_class=Route)
 
 _SESSION = "/api/v1/sessions/{session_id:anyid}"
 

@@ -7,11 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from recollect.server.bodies import reply
+from recollect.server.direct import Route
 from recollect.server.params import Limit, UserId, fails, gives
 from recollect.server.schemas import Page, SuggestionOut
 from recollect.server.state import memory_of
 
-router = APIRouter(tags=["users"])
+router = APIRouter(tags=["users"], route_class=Route)
 
 _SUGGESTIONS = "/api/v1/users/{user_id:anyid}/suggestions"
 _ONE = _SUGGESTIONS + "/{suggestion_id:anyid}"

@@ -15,11 +15,12 @@ from starlette.types import Message, Receive, Scope, Send
 import recollect
 from recollect import NotFound, Unavailable
 from recollect.server.bodies import reply
+from recollect.server.direct import DirectRoute
 from recollect.server.params import fails, gives
 from recollect.server.schemas import AboutOut, StatusOut
 from recollect.server.state import memory_of, server_of
 
-router = APIRouter(tags=["system"])
+router = APIRouter(tags=["system"], route_class=DirectRoute)
 
 PAGE = Path(recollect.__file__).parent / "inspector" / "static"
 _PAGE_HEADERS = {
@@ -33,7 +34,7 @@ _PAGE_HEADERS = {
 
 
 @router.get("/", include_in_schema=False, response_model=None)
-async def page() -> Response:
+async def page(_: Request) -> Response:
     """The page."""
     index = PAGE / "index.html"
     if not index.is_file():
@@ -42,7 +43,7 @@ async def page() -> Response:
 
 
 @router.get("/favicon.ico", include_in_schema=False, response_model=None)
-async def favicon() -> Response:
+async def favicon(_: Request) -> Response:
     """Nothing, without a line in the browser's console."""
     return Response(status_code=204)
 
@@ -75,7 +76,7 @@ async def about(request: Request) -> Response:
     response_model=None,
     responses=gives(StatusOut, "It answers, so it is."),
 )
-async def healthz() -> Response:
+async def healthz(_: Request) -> Response:
     """Asks nothing else. Needs no key."""
     return reply({"status": "ok"})
 

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Query, Request, Response
 
 from recollect import AsyncUserPreferences, Conflict, InvalidInput, Preferences, merge_patch
 from recollect.server.bodies import read_json, reply
+from recollect.server.direct import Route
 from recollect.server.params import Cursor, Limit, Since, Until, UserId, fails, gives, instant
 from recollect.server.schemas import JSONObject, MessageOut, Page, ReceiptOut, SessionOut
 from recollect.server.state import memory_of
 
-router = APIRouter(tags=["users"])
+router = APIRouter(tags=["users"], route_class=Route)
 
 _USER = "/api/v1/users/{user_id:anyid}"
 _PREFERENCES = _USER + "/preferences"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections import OrderedDict
 
 from recollect.stores.dynamodb.header import Header
@@ -31,6 +33,11 @@ class Cache:
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
+        self._clear()
+        _alive.add(self)
+
+    def _clear(self) -> None:
+        """Nothing known: at the beginning, and in a child after a fork, where those who had turns are not any more."""
         self._slots: OrderedDict[str, Slot] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -45,3 +52,15 @@ class Cache:
             else:
                 self._slots.move_to_end(key)
             return slot
+
+
+_alive: weakref.WeakSet[Cache] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for cache in list(_alive):
+        cache._clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

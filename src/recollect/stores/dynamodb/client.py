@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
+import time
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -13,7 +16,7 @@ from recollect.store import Driver
 from recollect.stores.dynamodb.failures import translate
 from recollect.stores.dynamodb.options import Options
 from recollect.stores.dynamodb.values import Item
-from recollect.stores.dynamodb.whole import refuse_what_is_cut_off
+from recollect.stores.dynamodb.whole import is_cut_off, refuse_what_is_cut_off
 from recollect.stores.dynamodb.wire import speed_up
 
 GET_KEYS = 100
@@ -50,10 +53,24 @@ class Client:
         self._borrowed = borrowed
         self._client: Any = None
         self._streams: Any = None
+        self._stale = False
         self._region: str | None = None if borrowed is None else borrowed.meta.region_name
         self._driver: Driver | None = None
-        self._lock = threading.Lock()
+        self._forked()
+        _alive.add(self)
         self.where = options.endpoint_url or options.region or "AWS"
+
+    def _forked(self) -> None:
+        """In a child after a fork, whose parent goes on with the connections there were: none of them is used again."""
+        self._lock = threading.Lock()
+        self._stale = self._client is not None and self._client is not self._borrowed
+
+    def _renew(self) -> None:
+        with self._lock:
+            if self._stale:
+                client, self._streams = self._make(), None
+                refuse_what_is_cut_off(client)
+                self._client, self._stale = client, False
 
     @property
     def is_open(self) -> bool:
@@ -73,6 +90,7 @@ class Client:
         with self._lock:
             client, self._client = self._client, None
             streams, self._streams = self._streams, None
+            self._stale = False
         if streams is not None:
             streams.close()
         if client is not None and client is not self._borrowed:
@@ -128,12 +146,24 @@ class Client:
         return await driver.run(self.request, operation, arguments)
 
     def request(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The same in the thread that asks."""
+        """The same in the thread that asks, tried again when the answer was cut off, as botocore does when none comes."""
+        if self._stale:
+            self._renew()
         client = self._client
         if client is None:
             raise ConfigError("this store is closed")
         if operation in OF_STREAMS:
             client = self._of_streams()
+        for turn in range(1, self._options.attempts):
+            try:
+                return self._once(client, operation, arguments)
+            except Unavailable as error:
+                if error.__cause__ is None or not is_cut_off(error.__cause__):
+                    raise
+                time.sleep(pause_of(turn))
+        return self._once(client, operation, arguments)
+
+    def _once(self, client: Any, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = getattr(client, operation)(**arguments)
             return answer
@@ -225,6 +255,18 @@ class Client:
             raise Unavailable(f"DynamoDB at {self.where} does not process what it is sent: it is throttled")
         await self.pause(tries)
         return tries
+
+
+_alive: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for client in list(_alive):
+        client._forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def pause_of(turn: int) -> float:

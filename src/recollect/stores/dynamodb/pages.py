@@ -10,8 +10,8 @@ from recollect.stores.dynamodb.header import Header
 from recollect.stores.dynamodb.items import joined
 from recollect.stores.dynamodb.values import Item, get_number, text
 
-PAGE = 1000
-"""Items that a page is asked for at most."""
+PAGE = 5000
+"""Items that a page is asked for at most; of usual ones DynamoDB's own limit of a megabyte ends it before."""
 
 
 class Pages:

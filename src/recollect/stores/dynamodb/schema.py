@@ -148,11 +148,10 @@ def _key(hash: str, range: str | None) -> list[dict[str, str]]:
 def differences(table: Table, found: dict[str, Any], options: Options) -> list[str]:
     """What a table's description lacks of what is declared."""
     name = found.get("TableName", table.role)
-    out = []
     if _pairs(found.get("KeySchema", [])) != _pairs(_key(table.hash, table.range)):
-        out.append(
-            f"{name}: its key is {_shown(found.get('KeySchema', []))}, not {_shown(_key(table.hash, table.range))}"
-        )
+        # Somebody else's, then: what else it lacks is of no interest.
+        return [f"{name}: its key is {_shown(found.get('KeySchema', []))}, not {_shown(_key(table.hash, table.range))}"]
+    out = []
     view = (found.get("StreamSpecification") or {}).get("StreamViewType")
     if streamed(table, options) and view not in (STREAM_VIEW, "NEW_AND_OLD_IMAGES"):
         out.append(f"{name}: its stream {f'is of {view}' if view else 'is off'}, not {STREAM_VIEW} (?feed=streams)")
@@ -209,6 +208,7 @@ async def prepare(client: Client, driver: Driver, options: Options, *, create: b
         raise ConfigError(
             f"no table {lacking} at {client.where}: recollect store create, or ?create=true in the URL, creates what is missing"
         )
+    _refuse([wrong for table in TABLES if (there := found[table.role]) for wrong in differences(table, there, options)])
     for table in missing:
         await _create(client, table, options)
     tables: dict[str, dict[str, Any]] = {}
@@ -216,11 +216,18 @@ async def prepare(client: Client, driver: Driver, options: Options, *, create: b
         there = tables[table.role] = await _usable(
             client, driver, names(options).of(table), found[table.role], wait, whole=table in missing
         )
-        if wrong := differences(table, there, options):
-            raise ConfigError(f"this table is not as it is needed: {'; '.join(wrong)}")
+        _refuse(differences(table, there, options))
     for table in missing:
         await _settings(client, table, names(options).of(table), options)
     return Prepared([names(options).of(table) for table in missing], tables)
+
+
+def _refuse(wrong: list[str]) -> None:
+    if wrong:
+        raise ConfigError(
+            f"tables are not as they are needed: {'; '.join(wrong)} (choose another prefix, or mend them:"
+            " `recollect store template` shows how they should be)"
+        )
 
 
 async def check(client: Client, options: Options) -> list[str]:
@@ -267,11 +274,13 @@ async def _usable(
 async def describe(client: Client, name: str) -> dict[str, Any] | None:
     """A table's description, None if there is none."""
     try:
-        found: dict[str, Any] = (await client.call("describe_table", TableName=name))["Table"]
+        found: dict[str, Any] | None = (await client.call("describe_table", TableName=name)).get("Table")
     except ConfigError as error:
         if code_of(error) == "ResourceNotFoundException":
             return None
         raise
+    if found is None:
+        raise ConfigError(f"what {client.where} sends is no answer of DynamoDB (DescribeTable)")
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from msgspec import structs
 
@@ -23,6 +23,7 @@ from recollect.store import (
     Partition,
     Result,
     Store,
+    Stretch,
 )
 from recollect.store.contract import Key, Row, check_ops
 from recollect.stores.dynamodb import schema, template, vector_index
@@ -44,6 +45,9 @@ from recollect.stores.dynamodb.staged import LANES
 from recollect.stores.dynamodb.streams import StreamFeed
 from recollect.stores.dynamodb.sweep import Sweeper
 from recollect.stores.dynamodb.vectors import Vectors
+
+STRETCHED = 2000
+"""Vectors that are read by their keys; more are read as what lies between two."""
 
 
 class DynamoDBStore(Store):
@@ -269,6 +273,14 @@ class DynamoDBStore(Store):
             and (until is None or found.created_at < until)
         )
         return [found] if inside else []
+
+    async def stretches(
+        self, path: Literal["messages", "vectors"], scope: str, asked: Sequence[Stretch]
+    ) -> list[Sequence[Any]]:
+        if path == "vectors" and sum(last - first for _, first, last in asked) <= STRETCHED:
+            self._check_open()
+            return await self._vectors.stretches(scope, asked)
+        return await super().stretches(path, scope, asked)
 
     async def search(
         self,

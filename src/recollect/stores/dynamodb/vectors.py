@@ -12,13 +12,13 @@ from typing import Any
 
 from recollect.errors import Unavailable
 from recollect.model import Vector
-from recollect.store import Attach, Driver, Partition
+from recollect.store import Attach, Driver, Partition, Stretch
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key
 from recollect.stores.dynamodb import actions, staged
 from recollect.stores.dynamodb.cache import Cache
 from recollect.stores.dynamodb.client import Cancelled, Client
-from recollect.stores.dynamodb.header import Header
+from recollect.stores.dynamodb.header import Header, header_of
 from recollect.stores.dynamodb.items import is_of, vector_item, vector_of
 from recollect.stores.dynamodb.keys import HEADER, key, timestamp, vector_entry
 from recollect.stores.dynamodb.nearest import with_embedding
@@ -118,6 +118,28 @@ class Vectors:
             items = [with_embedding(item, scope, self._index.dimensions) for item in items]
         return [actions.put(self._names.index, item) for item in items]
 
+    async def stretches(self, scope: str, asked: Sequence[Stretch]) -> list[Sequence[Vector]]:
+        """Short parts of sessions' vectors, by their keys."""
+        places = [[(id, seq) for seq in range(max(first, 1), last + 1)] for id, first, last in asked]
+        wanted = dict.fromkeys(place for some in places for place in some)
+        ids = {id: key(scope, id) for id, _ in wanted}
+        names, now = self._names, dump_time(self._driver.now())
+        found = await self._client.get_many(
+            {
+                names.conversations: [{"session_id": text(own), "timestamp": text(HEADER)} for own in ids.values()],
+                names.index: [{"session_id": text(ids[id]), "entry": text(vector_entry(seq))} for id, seq in wanted],
+            },
+            consistent=self._reads.consistent,
+        )
+        headers = {item["session_id"]["S"]: header_of(item) for item in found[names.conversations]}
+        there: dict[tuple[str, int], Vector] = {}
+        for item in found[names.index]:
+            header, place = headers.get(item["session_id"]["S"]), item["timestamp"]["S"]
+            if header is not None and header.live(now) and _is_seen(header, item, place, now):
+                vector = vector_of(item, header.id)
+                there[header.id, vector.seq] = vector
+        return [[there[place] for place in some if place in there] for some in places]
+
     async def page(
         self, scope: str, id: str, *, after: Key | None, before: Key | None, limit: int, reverse: bool
     ) -> list[Vector]:
@@ -129,7 +151,7 @@ class Vectors:
         now, header = dump_time(self._driver.now()), await self._reads.header(scope, id)
         if header is None or not header.live(now) or not header.vectors:
             return []
-        last, out = timestamp(header.last), list[Vector]()
+        out: list[Vector] = []
         query = {
             "TableName": self._names.index,
             "KeyConditionExpression": "session_id = :session AND entry BETWEEN :low AND :high",
@@ -147,10 +169,14 @@ class Vectors:
         pages = Pages(self._client, query)
         while len(out) < limit and (items := await pages.next()) is not None:
             for item in items:
-                place = item["timestamp"]["S"]
-                if place <= last and not hidden(header, place) and is_live(item, now):
+                if _is_seen(header, item, item["timestamp"]["S"], now):
                     out.append(vector_of(item, id))
         return out[:limit]
+
+
+def _is_seen(header: Header, item: Item, place: str, now: str) -> bool:
+    """Whether a vector's message, at this place of its session, can be read."""
+    return place <= timestamp(header.last) and not hidden(header, place) and is_live(item, now)
 
 
 def _still_there(table: str, at: Item, header: Header) -> actions.Action:

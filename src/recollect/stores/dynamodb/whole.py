@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+_NOT_WHOLE = "the answer is not whole"
+
 
 def refuse_what_is_cut_off(client: Any) -> None:
     """Let a boto3 client of DynamoDB raise botocore's `ConnectionClosedError` for an answer that is not whole."""
@@ -18,6 +20,8 @@ def refuse_what_is_cut_off(client: Any) -> None:
 
 def _check(response_dict: dict[str, Any], **_: Any) -> None:
     body: bytes = response_dict.get("body") or b""
+    if response_dict["status_code"] == 200 and body and not body.startswith(b"{"):
+        raise msgspec.DecodeError("it is no JSON object")  # of a web server, say, that stands where DynamoDB should
     declared = response_dict["headers"].get("content-length") or ""
     if declared.isdigit():
         whole = len(body) == int(declared)
@@ -26,7 +30,12 @@ def _check(response_dict: dict[str, Any], **_: Any) -> None:
     if not whole:
         from botocore.exceptions import ConnectionClosedError
 
-        raise ConnectionClosedError(endpoint_url="DynamoDB", error=None)
+        raise ConnectionClosedError(endpoint_url="DynamoDB", error=_NOT_WHOLE)
+
+
+def is_cut_off(error: BaseException) -> bool:
+    """Whether an error says that an answer was not whole. botocore does not see it in time to try again by itself."""
+    return getattr(error, "kwargs", {}).get("error") == _NOT_WHOLE
 
 
 def _is_json(body: bytes) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from copy import deepcopy
 from datetime import datetime
 from typing import TypeVar
 
 from recollect.model import Message, Session, Summary, Vector
 from recollect.store import Filter
-from recollect.store.contract import Row
+from recollect.store.contract import Key, Row
 
 T = TypeVar("T", bound=Row)
 
@@ -49,6 +50,12 @@ class Log:
         del self.terms[seq], self.ids[message.id]
         self.seqs.pop(bisect_left(self.seqs, seq))
         self.vectors.pop(seq, None)
+
+    def span(self, after: Key | None, before: Key | None, reverse: bool) -> Iterator[int]:
+        low = bisect_right(self.seqs, after[0]) if after else 0
+        high = bisect_left(self.seqs, before[0]) if before else len(self.seqs)
+        places = range(low, high)
+        return map(self.seqs.__getitem__, reversed(places) if reverse else places)
 
     def clear(self) -> None:
         for held in (self.messages, self.terms, self.ids, self.seqs, self.vectors):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, ClassVar
 
 from recollect.errors import Unsupported
-from recollect.model import Change, Swept
-from recollect.store import PATHS, Candidate, Capabilities, Driver, Filter, Found, bm25
+from recollect.model import Change, Swept, messages_json
+from recollect.store import PATHS, Candidate, Capabilities, Driver, Filter, Found, LogText, bm25
 from recollect.store.contract import Key, Row
 from recollect.store.guards import parse_feed_cursor
 from recollect.stores.memory.commits import Commits
-from recollect.stores.memory.log import live, own, passes, within
+from recollect.stores.memory.log import Log, live, own, passes, within
 
 _Keyed = tuple[Key, Any]
 
@@ -96,6 +97,25 @@ class MemoryStore(Commits):
                     break
             return out
 
+    async def query_json(
+        self, hash: Key, *, after: Key | None = None, before: Key | None = None, limit: int, reverse: bool = False
+    ) -> LogText | None:
+        with self._held():
+            now = self.driver.now()
+            log = self._readable(hash, now)
+            found = map(log.messages.__getitem__, log.span(after, before, reverse))
+            rows = list(islice((row for row in found if live(row, now)), limit + 1))
+            if not rows:
+                return None
+            shown = rows[:limit]
+            # Text is nobody's to change, so that no row needs to be copied for it.
+            return LogText(messages_json(shown), shown[-1].seq, len(rows) > limit, shown[-1].user_id)
+
+    def _readable(self, hash: Key, now: datetime) -> Log:
+        """The log of a session; an empty one where there is none that has not expired."""
+        log = self._logs.get((hash[0], hash[1]))
+        return log if log is not None and log.header is not None and live(log.header, now) else Log()
+
     def _rows(
         self, path: str, hash: Key, now: datetime, after: Key | None, before: Key | None, reverse: bool
     ) -> Iterable[_Keyed]:
@@ -103,17 +123,12 @@ class MemoryStore(Commits):
             found: list[_Keyed] = [((key[1],), row) for key, row in self._preferences.items() if key[0] == hash[0]]
             return sorted(found, key=_first, reverse=reverse)
         if path in ("messages", "system_messages", "messages_by_id", "vectors"):
-            log = self._logs.get((hash[0], hash[1]))
-            if log is None or log.header is None or not live(log.header, now):
-                return []
+            log = self._readable(hash, now)
             seqs: Iterable[int]
             if path == "messages_by_id":
                 seqs = [log.ids[hash[2]]] if hash[2] in log.ids else []
             else:
-                low = bisect_right(log.seqs, after[0]) if after else 0
-                high = bisect_left(log.seqs, before[0]) if before else len(log.seqs)
-                span = range(low, high)
-                seqs = (log.seqs[i] for i in (reversed(span) if reverse else span))
+                seqs = log.span(after, before, reverse)
             if path == "vectors":
                 return (
                     ((seq,), log.vectors[seq]) for seq in seqs if seq in log.vectors and live(log.messages[seq], now)

@@ -135,6 +135,9 @@ class BlockingLink(Link):
             for piece in data:
                 copy.write(piece)
 
+    def hurry(self, connection: Connection, is_limited: bool) -> None:
+        connection.limit = self._settings.limit if is_limited else None
+
     async def close(self) -> None:
         self._open = False
         self._close_idle()

@@ -1,4 +1,7 @@
-"""Pools and connections of the user's own: used, never closed; a connection's transaction is the user's to end."""
+"""Pools and connections of the user's own: used, never closed; a connection's transaction is the user's to end.
+
+One connection is closed all the same: one that is left in the middle of an answer which does not come.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from psycopg.rows import tuple_row
 from recollect.errors import ConfigError, Unavailable
 from recollect.store import Driver
 from recollect.stores.postgres.adapt import adapt, has_rows
+from recollect.stores.postgres.limited import AsyncLent, Lent
 from recollect.stores.postgres.links import Link, Rows, Values
 from recollect.stores.postgres.settings import Settings
 
@@ -35,6 +39,16 @@ def borrowed_link(settings: Settings, driver: Driver, *, pool: Any, connection: 
 class _Borrowed(Link):
     def __init__(self, settings: Settings, driver: Driver, patience: float) -> None:
         super().__init__(driver, shown=settings.shown, patience=patience)
+        self._limit = settings.limit
+        self._unhurried: set[int] = set()
+
+    def hurry(self, connection: Any, is_limited: bool) -> None:
+        (self._unhurried.discard if is_limited else self._unhurried.add)(id(connection))
+
+    def _limited(self, connection: Any) -> Any:
+        if self._limit is None or id(connection) in self._unhurried:
+            return connection
+        return (Lent if self.driver.blocking else AsyncLent)(connection, self._limit)
 
     async def _wait(self, value: Any) -> Any:
         """What a method of psycopg gives: itself where it blocks, awaited where it is async."""
@@ -42,7 +56,7 @@ class _Borrowed(Link):
 
     async def run(self, connection: Any, sql: str, values: Values) -> Rows:
         kind: Any = psycopg.RawCursor if self.driver.blocking else psycopg.AsyncRawCursor
-        cursor = kind(connection, row_factory=tuple_row)
+        cursor = kind(self._limited(connection), row_factory=tuple_row)
         adapt(cursor)
         await self._wait(cursor.execute(sql, values or None, binary=True))
         rows: Rows = await self._wait(cursor.fetchall()) if has_rows(cursor) else []
@@ -50,11 +64,11 @@ class _Borrowed(Link):
 
     async def copy(self, connection: Any, sql: str, data: Iterable[bytes]) -> None:
         if self.driver.blocking:
-            with psycopg.RawCursor(connection).copy(sql) as copy:
+            with psycopg.RawCursor(self._limited(connection)).copy(sql) as copy:
                 for piece in data:
                     copy.write(piece)
         else:
-            async with psycopg.AsyncRawCursor(connection).copy(sql) as copy:
+            async with psycopg.AsyncRawCursor(self._limited(connection)).copy(sql) as copy:
                 for piece in data:
                     await copy.write(piece)
 
@@ -119,7 +133,10 @@ class _OfConnection(_Borrowed):
         """It was never ours: it is free for the next call."""
         self._turn.release()
 
-    drop = give
+    async def drop(self, connection: Any) -> None:
+        if connection.info.transaction_status == TransactionStatus.ACTIVE:
+            await self._wait(connection.close())
+        self._turn.release()
 
     async def fetch(self, sql: str, values: Values = (), *, repeatable: bool = True) -> Rows:
         if self._is_bare(self._connection):
@@ -134,6 +151,13 @@ class _OfConnection(_Borrowed):
     async def begin(self, connection: Any) -> None:
         self._whole = self._is_bare(connection)
         await self.run(connection, "BEGIN" if self._whole else "SAVEPOINT recollect", ())
+
+    async def take_time(self, connection: Any) -> None:
+        """In a transaction of the user's own the server's limit stays as the user has it."""
+        if self._whole:
+            await super().take_time(connection)
+        else:
+            self.hurry(connection, False)
 
     async def end(self, connection: Any) -> None:
         await self.run(connection, "COMMIT" if self._whole else "RELEASE SAVEPOINT recollect", ())

@@ -11,7 +11,8 @@ _SETUP = {
     "28P01": "the password is wrong",
     "28000": "this user may not connect so",
     "3D000": "there is no such database",
-    "42501": "this user lacks a right",
+    "42501": "this user lacks a right, recollect store check says which",
+    "42939": "this name is PostgreSQL's own",
 }
 
 

@@ -63,6 +63,10 @@ class Link(ABC):
         """One ``COPY ... FROM STDIN``, with its data in pieces."""
 
     @abstractmethod
+    def hurry(self, connection: Any, is_limited: bool) -> None:
+        """Whether this connection gives up a statement that has no answer for too long, or waits for it."""
+
+    @abstractmethod
     async def close(self) -> None:
         """Close the connections that are ours."""
 
@@ -75,16 +79,28 @@ class Link(ABC):
         """
         return await self._patiently(lambda connection: self.run(connection, sql, values), repeatable)
 
-    async def transaction(self, work: Callable[[Run], Awaitable[T]], *, repeatable: bool = True) -> T:
-        """Several statements, all or nothing. `work` may be called again if `repeatable`."""
-        return await self.loading(lambda run, _: work(run), repeatable=repeatable)
+    async def transaction(
+        self, work: Callable[[Run], Awaitable[T]], *, repeatable: bool = True, unhurried: bool = False
+    ) -> T:
+        """Several statements, all or nothing.
 
-    async def loading(self, work: Callable[[Run, Copy], Awaitable[T]], *, repeatable: bool = True) -> T:
+        Parameters
+        ----------
+        work: may be called again if `repeatable`. unhurried: may take as long as it takes; for what reads or writes whole
+            tables, or waits for somebody who does.
+        """
+        return await self.loading(lambda run, _: work(run), repeatable=repeatable, unhurried=unhurried)
+
+    async def loading(
+        self, work: Callable[[Run, Copy], Awaitable[T]], *, repeatable: bool = True, unhurried: bool = False
+    ) -> T:
         """The same, with COPY among the statements."""
 
         async def whole(connection: Any) -> T:
             await self.begin(connection)
             try:
+                if unhurried:
+                    await self.take_time(connection)
                 result = await work(
                     lambda sql, values: self.run(connection, sql, values),
                     lambda sql, data: self.copy(connection, sql, data),
@@ -93,6 +109,8 @@ class Link(ABC):
             except BaseException:
                 await self.undo(connection)
                 raise
+            finally:
+                self.hurry(connection, True)
             return result
 
         return await self._patiently(whole, repeatable)
@@ -100,6 +118,11 @@ class Link(ABC):
     async def begin(self, connection: Any) -> None:
         """Begin what `end` makes permanent and `undo` takes back."""
         await self.run(connection, "BEGIN ISOLATION LEVEL READ COMMITTED", ())
+
+    async def take_time(self, connection: Any) -> None:
+        """No limit to how long the statements of this transaction take."""
+        self.hurry(connection, False)
+        await self.run(connection, "SELECT set_config('statement_timeout', '0', true)", ())
 
     async def end(self, connection: Any) -> None:
         """Make it permanent."""

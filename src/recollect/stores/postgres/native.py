@@ -104,6 +104,9 @@ class NativeLink(Link):
             for piece in data:
                 await copy.write(piece)
 
+    def hurry(self, connection: AsyncConnection, is_limited: bool) -> None:
+        connection.limit = self._settings.limit if is_limited else None
+
     async def close(self) -> None:
         self._open = False
         for mine in self._loops.values():

@@ -50,7 +50,7 @@ async def prepare(link: Link, name: str) -> bool:
     if not allowed or not allowed[0][0]:
         return False
     try:
-        return await link.transaction(lambda run: _make(run, name))
+        return await link.transaction(lambda run: _make(run, name), unhurried=True)
     except RecollectError:
         return False
 
@@ -72,7 +72,6 @@ async def _make(run: Run, name: str) -> bool:
         return False
     # The first use loads the library, and with it the settings that are named below. All vectors that are there are read.
     await run(f"SELECT '[1]'::{quoted(place)}.halfvec", ())
-    await run("SELECT set_config('statement_timeout', '0', true)", ())
     for statement in statements(files("recollect.stores.postgres").joinpath("pgvector.sql").read_text("utf-8")):
         await run(in_schema(_PREFIX.sub(lambda _: f"{quoted(place)}.", statement), name), ())
     return True

@@ -180,7 +180,7 @@ def _shown_url(where: dict[str, str], own: dict[str, str]) -> str:
     return f"postgresql://{user}{address}/{quote(where.get('dbname', ''), safe='')}" + (f"?{asked}" if asked else "")
 
 
-def of_borrowed(schema: str, given: Any, feed_retention: float) -> Settings:
+def of_borrowed(schema: str, given: Any, feed_retention: float, statement_timeout: float) -> Settings:
     """The settings for a pool or a connection that belongs to the user."""
     quoted(schema)
     try:
@@ -191,12 +191,15 @@ def of_borrowed(schema: str, given: Any, feed_retention: float) -> Settings:
         conninfo = ""
     if not 0 <= feed_retention < 1e10:
         raise InvalidInput("feed_retention is a number of seconds", field="feed_retention")
+    if not 0 <= statement_timeout < 1e9:
+        raise InvalidInput("statement_timeout is a number of seconds", field="statement_timeout")
     where = {name: str(value) for name, value in conninfo_to_dict(conninfo).items() if value is not None}
     return Settings(
         conninfo="",
         url=_shown_url(where, {**OPTIONS, "schema": schema}),
         shown=_shown(where),
         schema=schema,
+        limit=statement_timeout or None,
         feed_retention=feed_retention,
     )
 

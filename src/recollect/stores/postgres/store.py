@@ -18,6 +18,7 @@ from recollect.store import (
     Driver,
     Filter,
     Found,
+    LogText,
     Op,
     Partition,
     Result,
@@ -31,12 +32,14 @@ try:
 except ImportError as error:  # pragma: no cover
     raise missing_extra("psycopg", "postgres") from error
 
-from recollect.stores.postgres import bulk, commits, pgvector, schema
+from recollect.stores._columns import Extent, NotUsual, Unusual
+from recollect.stores.postgres import bulk, commits, layout, pgvector, schema
 from recollect.stores.postgres.feed import Feed, place_of
 from recollect.stores.postgres.links import Link, Run, not_open
 from recollect.stores.postgres.names import in_schema
+from recollect.stores.postgres.pages import Pages
 from recollect.stores.postgres.push import Listener
-from recollect.stores.postgres.reads import Reads
+from recollect.stores.postgres.reads import MAX_SEQ, Reads
 from recollect.stores.postgres.reindex import Reindex
 from recollect.stores.postgres.rows import ITEM_BYTES
 from recollect.stores.postgres.search import Search
@@ -64,6 +67,8 @@ class PostgresStore(Store):
     connection: a connection of yours. What is done goes into your own transaction where one is open, and is neither
         committed nor rolled back here; calls on it come one at a time.
     schema, feed_retention: as in the URL, for a pool or a connection of yours.
+    statement_timeout: seconds, 0 for no limit, for a pool or a connection of yours: then a statement is cancelled from
+        here. What does not even end then is given up, and its connection closed.
     """
 
     kind: ClassVar[str] = "postgresql"
@@ -77,11 +82,12 @@ class PostgresStore(Store):
         connection: Connection[Any] | AsyncConnection[Any] | None = None,
         schema: str = "recollect",
         feed_retention: float = 7 * 86400,
+        statement_timeout: float = 60.0,
     ) -> None:
         if sum(given is not None for given in (settings, pool, connection)) != 1:
             raise ConfigError("a PostgreSQL store is given its settings, a pool or a connection: one of them")
         if settings is None:
-            settings = of_borrowed(schema, pool or connection, feed_retention)
+            settings = of_borrowed(schema, pool or connection, feed_retention, statement_timeout)
         self._settings = settings
         self._pool = pool
         self._connection = connection
@@ -90,6 +96,8 @@ class PostgresStore(Store):
         self._retention = timedelta(seconds=settings.feed_retention)
         self._statements = commits.Statements(settings.schema)
         self._reads = Reads(settings.schema)
+        self._pages = Pages(settings.schema)
+        self._unusual = Unusual()
         self._search = Search(settings.schema)
         self._feed = Feed(settings.schema)
         self._reindex = Reindex(settings.schema)
@@ -137,14 +145,24 @@ class PostgresStore(Store):
             self._listener = Listener(self._settings, driver)
 
     async def create_tables(self, driver: Driver) -> list[str]:
-        missing = await self.check_tables(driver)
-        await super().create_tables(driver)
-        return [f"the schema {self._settings.schema}"] if missing else []
-
-    async def check_tables(self, driver: Driver) -> list[str]:
+        name, shown = self._settings.schema, self._settings.shown
         link = self._make_link(driver)
         try:
-            return await schema.missing(link, self._settings.schema, shown=self._settings.shown)
+            made = [f"the schema {name}"] if await schema.missing(link, name, shown=shown) else []
+            await super().create_tables(driver)
+            made += await link.transaction(lambda run: layout.mend(run, name), unhurried=True)
+            wrong = await layout.differences(link.fetch, name)
+        finally:
+            await link.close()
+        if wrong:
+            raise ConfigError(f"{shown}: {'; '.join(wrong)}")
+        return made
+
+    async def check_tables(self, driver: Driver) -> list[str]:
+        name, shown = self._settings.schema, self._settings.shown
+        link = self._make_link(driver)
+        try:
+            return await schema.missing(link, name, shown=shown) or await layout.differences(link.fetch, name)
         except ConfigError as error:
             return [str(error)]
         finally:
@@ -244,6 +262,21 @@ class PostgresStore(Store):
                 parts[number - 1].append(record(row))
             found[start : start + len(some)] = parts
         return found
+
+    async def query_json(
+        self, hash: Key, *, after: Key | None = None, before: Key | None = None, limit: int, reverse: bool = False
+    ) -> LogText | None:
+        link = self._open_link
+        stretch = Extent.of(after, before, limit, reverse, MAX_SEQ)
+        asked = None if hash in self._unusual else self._pages.ask(hash, stretch, self.driver.now())
+        if asked is None:
+            return None
+        rows = await link.fetch(*asked)
+        try:
+            return self._pages.read(rows, hash, stretch)
+        except NotUsual:
+            self._unusual.add(hash)
+            return None
 
     async def search(
         self,

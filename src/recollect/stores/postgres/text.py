@@ -8,13 +8,14 @@ from recollect.errors import CorruptRecord
 from recollect.model import JSON
 from recollect.store.codec import dump_json, dump_object, load_object
 
-_MARK = "\x01"
+MARK = "\x01"
+"""Begins what stands for something else; see `escape`."""
 
 
 def escape(text: str) -> str:
     """Text without U+0000: U+0001 U+0001 stands for it, U+0001 U+0002 for U+0001. Code point order is kept."""
-    if "\0" in text or _MARK in text:
-        return text.replace(_MARK, "\x01\x02").replace("\0", "\x01\x01")
+    if "\0" in text or MARK in text:
+        return text.replace(MARK, "\x01\x02").replace("\0", "\x01\x01")
     return text
 
 
@@ -25,14 +26,14 @@ def escape_or_none(text: str | None) -> str | None:
 
 def unescape(text: str) -> str:
     """What `escape` was given."""
-    if _MARK not in text:
+    if MARK not in text:
         return text
-    first, *rest = text.split(_MARK)
+    first, *rest = text.split(MARK)
     out = [first]
     pieces = iter(rest)
     for piece in pieces:
         if piece[:1] == "\x02":
-            out.append(_MARK + piece[1:])
+            out.append(MARK + piece[1:])
         elif piece == "":
             # U+0001 U+0001: the split has cut between the two.
             out.append("\0" + next(pieces, ""))
@@ -64,7 +65,7 @@ def load_jsonb(text: str, exact: str | None) -> dict[str, JSON]:
 def _is_kept(value: Any) -> bool:
     """Whether ``jsonb`` gives the value back as it is: it orders keys by length, then by bytes, and writes out exponents."""
     if isinstance(value, str):
-        return "\0" not in value and _MARK not in value
+        return "\0" not in value and MARK not in value
     if isinstance(value, dict):
         last: tuple[int, bytes] = (-1, b"")
         for key, inner in value.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from redis.asyncio.connection import UnixDomainSocketConnection as AsyncUnixConn
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 from recollect.errors import ConfigError
@@ -61,6 +63,24 @@ def check_files(options: Options) -> None:
             raise ConfigError(f"{name}: there is no file {path}")
 
 
+_NAME = ("CLIENT", "SETNAME", "recollect")
+"""So that an administrator sees who is connected. A user who may not say it does without: the client library would not."""
+
+
+def _introduced(connection: Any) -> None:
+    connection.on_connect()
+    connection.send_command(*_NAME)
+    with suppress(ResponseError):
+        connection.read_response()
+
+
+async def _introduced_later(connection: Any) -> None:
+    await connection.on_connect()
+    await connection.send_command(*_NAME)
+    with suppress(ResponseError):
+        await connection.read_response()
+
+
 def _node(options: Options, driver: Driver, address: tuple[str, int]) -> Node:
     blocking = driver.blocking
     arguments: dict[str, Any] = {
@@ -76,7 +96,7 @@ def _node(options: Options, driver: Driver, address: tuple[str, int]) -> Node:
         "socket_timeout": options.timeout if blocking else None,
         "socket_connect_timeout": options.connect_timeout,
         "retry": Retry(NoBackoff(), 0) if blocking else AsyncRetry(NoBackoff(), 0),
-        "client_name": "recollect",
+        "redis_connect_func": _introduced if blocking else _introduced_later,
     }
     kind: Any
     if options.socket is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from redis.exceptions import ResponseError
+
 from recollect.errors import ConfigError, CorruptRecord, RecollectError, Unavailable
 
 
@@ -65,12 +67,20 @@ def refusal(error: Exception, where: str) -> RecollectError:
     if code in ("NOAUTH", "WRONGPASS") or "AUTH" in text or "invalid username-password" in text:
         return ConfigError(f"{where} refuses the user name or password: {text}")
     if code == "NOPERM" or "no permissions" in text:
-        return ConfigError(f"{where} does not permit this user what Recollect needs: {text}")
+        return ConfigError(
+            f"{where} does not permit this user what Recollect needs: {text} (docs/stores/redis.md has the ACL rule)"
+        )
     if code == "WRONGTYPE" or "WRONGTYPE" in text:
         return CorruptRecord(f"{where} holds another kind of value under one of our keys: {text}")
     if "DB index" in text or "SELECT is not allowed" in text:
         return ConfigError(f"{where} has no such database number: {text}")
     return Unavailable(f"{where} refused: {text}", retryable=False)
+
+
+def is_denied(error: RecollectError) -> bool:
+    """Whether the user may not call a command."""
+    cause = error.__cause__
+    return isinstance(cause, ResponseError) and (code_of(cause) == "NOPERM" or "no permissions" in str(cause))
 
 
 def lost(error: Lost, where: str, *, writing: bool) -> RecollectError:

@@ -76,6 +76,7 @@ class Keys:
         self.meta = f"{prefix}:meta"
         self.scopes = f"{prefix}:scopes"
         self.session = lru_cache(4096)(self._session)
+        self.appending = lru_cache(4096)(self._appending)
         self.bases = lru_cache(1024)(self._bases)
 
     def _bases(self, scope: str) -> tuple[str, ...]:
@@ -97,6 +98,11 @@ class Keys:
         parts = (f"{own}{part}" for part in ("header", "messages", "ids", "expiring", "system", "summary"))
         shared = (f"{base}{part}" for part in ("sessions", "due", "changes", "state"))
         return base, SessionKeys._make((*parts, *shared, f"{own}vectors"))
+
+    def _appending(self, scope: str, id: str) -> tuple[str, ...]:
+        """The keys that the most usual commit touches, see `append.lua`."""
+        _, session = self.session(scope, id)
+        return session.header, session.messages, session.ids, session.sessions, session.changes
 
     def documents(self, scope: str, kind: str = "") -> tuple[str, ...]:
         """What the keys of the hashes in an index begin with, one for each shard of a tenant.

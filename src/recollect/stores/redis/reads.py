@@ -7,15 +7,18 @@ from datetime import datetime
 from typing import Any
 
 from recollect.errors import Unsupported
-from recollect.model import Message, Preferences, Session, Summary, Vector
+from recollect.model import Message, Preferences, Session, Summary, Vector, messages_json
+from recollect.store import LogText, Stretch
 from recollect.store.codec import dump_time
-from recollect.store.contract import Key, Row, Stretch
+from recollect.store.contract import Key, Row
+from recollect.stores._columns import NotUsual, woven
 from recollect.stores.redis.keys import Keys, SessionKeys
 from recollect.stores.redis.records import (
     PREFERENCE_FIELDS,
     SUMMARY_FIELDS,
     Entry,
     Header,
+    columns_of,
     message_of,
     preferences_of,
     summary_of,
@@ -24,8 +27,9 @@ from recollect.stores.redis.scripts import BOUNDS, HEADERS, Command
 from recollect.stores.redis.vectors import vector_of
 from recollect.stores.redis.wire import Unit, Wire, settled
 
-PAGE = 1000
-"""Entries of a stream in one reply at most, so that neither side holds a whole session in memory."""
+PAGE = 2500
+"""Entries of a stream in one reply at most: a megabyte of usual messages, so that neither side holds a whole session in
+memory, and nobody waits long for a server that does one thing at a time."""
 
 MAX_SEQ = 10**15
 """Far above any number, and exact in Lua."""
@@ -221,11 +225,7 @@ class Reads:
         out: list[Message] = []
         while low <= high and len(out) < limit:
             count = min(PAGE, limit - len(out))
-            if reverse:
-                command = ("XREVRANGE", keys.messages, f"{high}-0", f"{low}-0", "COUNT", count)
-            else:
-                command = ("XRANGE", keys.messages, f"{low}-0", f"{high}-0", "COUNT", count)
-            head, entries = await self._wire.ask(keys.header, _head(keys), command)
+            head, entries = await self._stretch(keys, low, high, count, reverse)
             if not _is_live(head, now):
                 return []
             out += _messages(entries, session, head[1], now, wanted)
@@ -236,6 +236,35 @@ class Reads:
             else:
                 low = int(entries[-1][0][:-2]) + 1
         return out
+
+    async def log_text(
+        self, scope: str, session: str, now: str, *, low: int, high: int, limit: int, reverse: bool
+    ) -> LogText | None:
+        """A page of a session's log as JSON text; None for one that is empty or needs several replies."""
+        low, high = max(low, 0), min(high, MAX_SEQ)
+        if low > high or not 0 < limit < PAGE:
+            return None
+        keys = self._keys.session(scope, session)[1]
+        head, entries = await self._stretch(keys, low, high, limit + 1, reverse)
+        if not entries or not _is_live(head, now):
+            return None
+        shown, last = entries[:limit], entries[min(limit, len(entries)) - 1]
+        try:
+            text = woven(*columns_of(shown), session, head[1], len(shown))
+        except NotUsual:
+            messages = _messages(entries, session, head[1], now, None)
+            if len(messages) < len(entries):
+                return None
+            text = messages_json(messages[:limit])
+        return LogText(text, int(last[0][:-2]), len(entries) > limit, head[1])
+
+    async def _stretch(self, keys: SessionKeys, low: int, high: int, count: int, reverse: bool) -> Any:
+        """A few fields of the header, and entries of the log."""
+        if reverse:
+            command = ("XREVRANGE", keys.messages, f"{high}-0", f"{low}-0", "COUNT", count)
+        else:
+            command = ("XRANGE", keys.messages, f"{low}-0", f"{high}-0", "COUNT", count)
+        return await self._wire.ask(keys.header, _head(keys), command)
 
 
 Wanted = tuple[str, str]

@@ -9,6 +9,7 @@ from recollect.errors import CorruptRecord
 from recollect.model import Change, Message, Preferences, Session, Summary
 from recollect.store.codec import dump_json, dump_object, dump_parts, dump_time, load_json, load_object, load_parts
 from recollect.store.codec import load_time as _time
+from recollect.stores._columns import BREAK, TIME_BREAK, Columns, NotUsual
 
 Fields = list[str | int | bytes]
 Entry = Sequence[Any]
@@ -63,6 +64,19 @@ def message_of(entry: Entry, session_id: str, user_id: str | None) -> Message:
         return _full_message(place, dict(zip(fields[::2], fields[1::2], strict=True)), session_id, user_id)
     except (CorruptRecord, KeyError, TypeError, ValueError) as error:
         raise CorruptRecord(f"message {place} of session {session_id!r} does not decode: {error!r}") from error
+
+
+def columns_of(entries: Sequence[Entry]) -> tuple[Columns, list[bytes]]:
+    """The columns of entries that are usual messages without metadata, and their numbers; `NotUsual` for others."""
+    places, rows = zip(*entries, strict=True)
+    if {len(fields) for fields in rows} != {10}:
+        raise NotUsual
+    _, ids, _, roles, _, times, _, tokens, names, contents = zip(*rows, strict=True)
+    if {*names} != {"content"}:
+        raise NotUsual
+    texts = BREAK.join((*roles, *contents, *ids, *tokens))
+    seqs = "".join(places).encode().split(b"-0")[:-1]
+    return Columns(texts, TIME_BREAK.join(times), "{}\n" * (len(seqs) - 1) + "{}"), seqs
 
 
 def _full_message(place: str, fields: dict[str, str], session_id: str, user_id: str | None) -> Message:

@@ -15,6 +15,7 @@ from recollect.store import (
     Driver,
     Filter,
     Found,
+    LogText,
     Op,
     Partition,
     Result,
@@ -231,6 +232,15 @@ class RedisStore(Store):
     ) -> list[Sequence[Any]]:
         self._check_open()
         return await self._reads.stretches(path, scope, asked, self._now())
+
+    async def query_json(
+        self, hash: Key, *, after: Key | None = None, before: Key | None = None, limit: int, reverse: bool = False
+    ) -> LogText | None:
+        self._check_open()
+        low, high = after[0] + 1 if after else 0, before[0] - 1 if before else MAX_SEQ
+        return await self._reads.log_text(
+            hash[0], hash[1], self._now(), low=low, high=high, limit=limit, reverse=reverse
+        )
 
     async def search(
         self,

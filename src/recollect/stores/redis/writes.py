@@ -38,6 +38,8 @@ def unit_of(keys: Keys, partition: Partition, ops: Sequence[Op], now: datetime) 
         for op in ops:
             args += _preferences_op(op)
         return Unit(user.document, (PREFERENCES(user, *args),), again=not ops)
+    if len(ops) == 1 and isinstance(ops[0], Append) and not keys.indexed and _is_usual(ops[0]):
+        return _one_message(keys, partition, ops[0], instant)
     base, session = keys.session(partition.scope, partition.id)
     args = [instant, base, partition.id, len(ops)]
     for op in ops:
@@ -60,6 +62,22 @@ def unit_of(keys: Keys, partition: Partition, ops: Sequence[Op], now: datetime) 
         raise LimitExceeded(f"a commit of {len(args):,} values is over what Redis takes in one call: append in pieces")
     script = COMMIT_INDEXED if keys.indexed else COMMIT
     return Unit(session.header, (script(session, *args),), again)
+
+
+def _is_usual(op: Append) -> bool:
+    """Whether `append.lua` may have a short way: for one message that neither expires nor has an index of its own."""
+    if len(op.rows) != 1 or op.session.ttl is not None:
+        return False
+    (row,) = op.rows
+    return row.expires_at is None and row.role != "system"
+
+
+def _one_message(keys: Keys, partition: Partition, op: Append, instant: str) -> Unit:
+    """The short form of a commit, of which a server has a third less to read and to take apart."""
+    session = keys.appending(partition.scope, partition.id)
+    _, id, _, role, _, created, _, tokens, *more = message_fields(op.rows[0])
+    args = (partition.id, instant, op.session.user_id or "", id, role, created, tokens, *more)
+    return Unit(session[0], (COMMIT(session, *args),))
 
 
 def _append(args: Fields, op: Append, now: datetime, instant: str) -> None:
@@ -123,8 +141,17 @@ def _preferences_op(op: Op) -> Fields:
     raise InvalidInput("a user's partition holds preferences only", field="table")
 
 
-def results_of(partition: Partition, ops: Sequence[Op], found: Sequence[Any]) -> list[Result]:
-    """The results of a commit; raises `Conflict` if it was refused."""
+def results_of(partition: Partition, ops: Sequence[Op], found: Any) -> list[Result]:
+    """The results of a commit; raises `Conflict` if it was refused.
+
+    Parameters
+    ----------
+    found: of the short form the number, where the session is its writer's; else what each operation gave.
+    """
+    if isinstance(found, int):
+        (op,) = ops
+        assert isinstance(op, Append)
+        return [_appended(partition, op, (op.session.user_id, found))]
     if found and found[0] == "conflict":
         raise _conflict(partition, ops, *found[1:])
     results: list[Result] = []

@@ -18,8 +18,8 @@ CREATE TEMP TRIGGER IF NOT EXISTS recollect_append_one INSTEAD OF INSERT ON reco
     INSERT INTO recollect_messages (position, scope, session_no, session_id, seq, id, role, content, parts, name,
         user_id, metadata, tool_calls, tool_call_id, extra, created_at, expires_at, tokens, terms)
     VALUES (NEW.session_no << 32 | NEW.seq, NEW.scope, NEW.session_no, NEW.session_id, NEW.seq, NEW.id, NEW.role,
-        NEW.content, NEW.parts, NEW.name, NEW.user_id, NEW.metadata, NEW.tool_calls, NEW.tool_call_id, NEW.extra,
-        NEW.created_at, NEW.expires_at, NEW.tokens, NEW.terms);
+        NEW.content, NEW.parts, NEW.name, NEW.user_id, coalesce(NEW.metadata, '{}'), NEW.tool_calls, NEW.tool_call_id,
+        coalesce(NEW.extra, '{}'), NEW.created_at, NEW.expires_at, NEW.tokens, NEW.terms);
     INSERT INTO recollect_changes (scope, kind, table_name, partition_id, session_no, first_seq, last_seq, at)
     VALUES (NEW.scope, 'append', 'messages', NEW.session_id, NEW.session_no, NEW.seq, NEW.seq, NEW.now);
     SELECT RAISE(ABORT, 'the index is due') WHERE last_insert_rowid() % 256 = 0;

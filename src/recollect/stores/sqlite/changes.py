@@ -39,18 +39,20 @@ class Changes:
     Parameters
     ----------
     driver: gives the present instant.
+
+    ``index_due`` says that `finish` has something to do.
     """
 
     def __init__(self, driver: Driver) -> None:
         self._now = driver.now
         self._nexts: dict[Partition, Next] = {}
-        self._index_due = False
+        self.index_due = False
 
     def apply(self, connection: sqlite3.Connection, commit: Commit, *, short: bool = False) -> list[Result]:
         """All operations of one commit. With `short` it raises `NotShort` before work that has no bound."""
         work = Work(connection, commit.partition, self._now(), self._nexts, short)
         results = [work.do(op) for op in commit.ops]
-        self._index_due |= work.index_due
+        self.index_due |= work.index_due
         return results
 
     def apply_alone(self, connection: sqlite3.Connection, commit: Commit) -> list[Result] | None:
@@ -70,7 +72,7 @@ class Changes:
             except bulk.Unusual:
                 connection.execute("ROLLBACK TO bulk")
             else:
-                self._index_due = True
+                self.index_due = True
                 return [list(result) for result in results]
             finally:
                 connection.execute("RELEASE bulk")
@@ -78,8 +80,8 @@ class Changes:
 
     def finish(self, connection: sqlite3.Connection) -> None:
         """Before the transaction ends: what is done once for all its commits."""
-        if self._index_due:
-            self._index_due = False
+        if self.index_due:
+            self.index_due = False
             index.flush(connection)
 
 

@@ -45,6 +45,7 @@ class Connections:
         self._synchronous = synchronous
         self._busy_timeout = busy_timeout
         self._immutable = False
+        self._log_pages = 0
         self._users = 0
         self._reset()
         _alive.add(self)
@@ -58,7 +59,13 @@ class Connections:
         self._open_lock = threading.Lock()
         self.write_lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
+        self._checkpoints = True
         self._readers: deque[sqlite3.Connection] = deque()
+
+    @property
+    def flushes(self) -> bool:
+        """Whether a commit waits for the disk. Without that, only a commit that copies the log back does."""
+        return self._synchronous == "full" and self.path is not None
 
     @property
     def is_open(self) -> bool:
@@ -142,8 +149,16 @@ class Connections:
 
         Waits are short and random: with SQLite's own growing ones the latest of many processes starves.
         """
+        self.let_copy(True)
         if not self.begin_now():
             self._begin_patiently(self.writer)
+
+    def let_copy(self, allowed: bool) -> None:
+        """Whether the commits to come may copy the log back into the file when it is long; the caller holds `write_lock`."""
+        if allowed != self._checkpoints:
+            pages = self._log_pages if allowed else 0
+            self.writer.execute(f"PRAGMA wal_autocheckpoint = {pages}")
+            self._checkpoints = allowed
 
     def begin_now(self) -> bool:
         """Begin a writing transaction; False if another process is writing."""
@@ -240,7 +255,8 @@ class Connections:
             if self._synchronous == "full":
                 connection.execute("PRAGMA fullfsync = 1")
             (page,) = connection.execute("PRAGMA page_size").fetchone()
-            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BYTES[self._synchronous] // page}")
+            self._log_pages = CHECKPOINT_BYTES[self._synchronous] // page
+            connection.execute(f"PRAGMA wal_autocheckpoint = {self._log_pages}")
             connection.execute("PRAGMA journal_size_limit = 67108864")
             connection.execute("PRAGMA secure_delete = 1")
             connection.execute("PRAGMA temp_store = MEMORY")

@@ -143,6 +143,12 @@ def encode(terms: str) -> str:
     return " ".join(map(_encode_one, terms.split(" ")))
 
 
+def encode_all(terms: Sequence[str]) -> Sequence[str]:
+    """`encode` of each; one look at all of them together is mostly enough."""
+    together = " ".join(terms)
+    return terms if encode(together) is together else list(map(encode, terms))
+
+
 def _encode_one(term: str) -> str:
     if "~" not in term and term == term.lower() and (term.isalnum() or (term.isascii() and term.isprintable())):
         return term

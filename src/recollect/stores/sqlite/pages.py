@@ -41,7 +41,7 @@ def rewrite(connection: sqlite3.Connection) -> None:
 
 
 def state(connection: sqlite3.Connection, hash: Key, now: str) -> State | None:
-    """Of a live session; None if there is none. Read before the page that is kept with it."""
+    """Of a live session; None if there is none."""
     row = connection.execute(_STATE, (*hash, now)).fetchone()
     return None if row is None else State(*row)
 
@@ -60,6 +60,10 @@ class Pages:
         self._rewrites = -1
         self._pages: OrderedDict[Key, tuple[int, bool, LogText]] = OrderedDict()
         self._lock = Lock()
+
+    def __contains__(self, page: Key) -> bool:
+        """Whether `get` may find it: only then need the session's state be asked for."""
+        return page in self._pages
 
     def get(self, page: Key, now: State) -> LogText | None:
         """A page that is as it was.
@@ -83,7 +87,7 @@ class Pages:
 
         Parameters
         ----------
-        then: of the session, read before the page was. closed: whether the page stays as it is when messages are added.
+        then: of the session, read with the page. closed: whether the page stays as it is when messages are added.
         """
         with self._lock:
             if then.rewrites < self._rewrites or len(text.text) > self._size // 8:

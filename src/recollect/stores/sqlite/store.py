@@ -11,6 +11,7 @@ from recollect.model import Change, Message, Swept
 from recollect.store import Capabilities, Commit, Driver, Filter, Found, LogText, Op, Partition, Result, Store, Stretch
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key, Row, check_ops
+from recollect.stores._columns import LEAST, NotUsual, Unusual
 from recollect.stores._sql import CHANGE_COLUMNS, change_of
 from recollect.stores.sqlite import encoded, index, pages, reads
 from recollect.stores.sqlite.changes import Changes, remove_messages, remove_session
@@ -22,9 +23,6 @@ SWEEP_SESSIONS = 50
 SWEEP_ROWS = 2000
 REINDEX_ROWS = 500
 """A sweep and a reindexing work in small transactions, so that appends come in between."""
-
-NOT_PLAIN = 4096
-"""Sessions remembered as ones whose pages SQLite does not encode, so that it is not tried again."""
 
 _FEED_BOUNDS = """
 SELECT coalesce((SELECT max(id) FROM recollect_changes), 0),
@@ -88,14 +86,9 @@ class SQLiteStore(Store):
         self._in_place = not driver.blocking and self._connections.path is not None
         self._writer = Writer(self._connections, Changes(driver))
         self._write = driver.batched(self._writer.begin)
-        self._not_plain: set[Key] = set()
+        self._unusual = Unusual()
         self._pages = pages.Pages()
-        await driver.run(self._open)
-
-    def _open(self) -> None:
-        self._connections.open()
-        with self._connections.reading() as connection:
-            self._encodes = encoded.is_exact(connection)
+        await driver.run(self._connections.open)
 
     async def create_tables(self, driver: Driver) -> list[str]:
         missing = await self.check_tables(driver)
@@ -198,7 +191,7 @@ class SQLiteStore(Store):
     async def query_json(
         self, hash: Key, *, after: Key | None = None, before: Key | None = None, limit: int, reverse: bool = False
     ) -> LogText | None:
-        if not self._encodes or limit < encoded.LEAST or hash in self._not_plain:
+        if limit < LEAST or hash in self._unusual:
             return None
         if self._in_place:
             try:
@@ -213,20 +206,21 @@ class SQLiteStore(Store):
         now = self._now()
         page = (hash, after, before, limit, reverse)
         with self._connections.reading() as connection:
-            state = pages.state(connection, hash, now)
-            if state is None or (after and after[0] >= state.last_seq):
+            if page in self._pages:
+                state = pages.state(connection, hash, now)
+                kept = None if state is None else self._pages.get(page, state)
+                if kept is not None:
+                    return kept
+            try:
+                found = encoded.log_text(connection, hash, after, before, limit, reverse, now, short)
+            except NotUsual:
+                self._unusual.add(hash)
                 return None
-            kept = self._pages.get(page, state)
-            if kept is not None:
-                return kept
-            found = encoded.log_text(connection, hash, after, before, limit, reverse, now, short)
-        if found is not None:
-            self._pages.put(page, state, found.more and not reverse, found)
-            return found
-        if len(self._not_plain) >= NOT_PLAIN:
-            self._not_plain.clear()
-        self._not_plain.add(hash)
-        return None
+        if found is None:
+            return None
+        state, text = found
+        self._pages.put(page, state, text.more and not reverse, text)
+        return text
 
     async def search(
         self,

@@ -6,6 +6,8 @@ them fails, the transaction is undone and written again with a savepoint for eac
 
 An event loop's commits are written in two steps (`Writer.begin`): their statements at once, in the loop's own thread, as
 they take some 30 microseconds and a hop to another thread takes more; the flush, which takes a disk's time, in a thread.
+With ``synchronous=normal`` there is no flush but when the log is copied back into the file: then both are done at once, and
+every so often a commit goes to a thread, where alone the log may be copied.
 """
 
 from __future__ import annotations
@@ -26,6 +28,10 @@ GROUP = 256
 SHORT_ROWS = 64
 SHORT_BYTES = 64 * 1024
 """What may be written in an event loop's thread: a millisecond or two of work."""
+
+IN_PLACE = 128
+"""Of so many transactions of an event loop two are ended in a thread: one that may copy the log back, and the one behind it,
+which begins the log anew and flushes its header."""
 
 Outcome = list[Result] | BaseException
 
@@ -56,6 +62,8 @@ class Writer:
         self._apply_alone = changes.apply_alone
         self._apply_many = changes.apply_many
         self._finish = changes.finish
+        self._changes = changes
+        self._begun = 0
         self._queue: deque[_Job] = deque()
 
     def run(self, commits: Sequence[Commit]) -> list[Outcome]:
@@ -67,11 +75,11 @@ class Writer:
                 return [error]
         return self._run_many(commits)
 
-    def begin(self, commits: Sequence[Commit]) -> Callable[[], list[Outcome]]:
+    def begin(self, commits: Sequence[Commit]) -> Callable[[], list[Outcome]] | list[Outcome]:
         """Write the statements of short commits now, without waiting for anything; the call given back flushes them.
 
         Commits that are not short, or would have to wait for another writer, are left to that call as a whole. It must
-        be called: until then no other commit is written.
+        be called: until then no other commit is written. Where there is nothing to wait for, the outcomes are given.
         """
         connections = self._connections
         lock = connections.write_lock
@@ -85,16 +93,23 @@ class Writer:
                 lock.release()
                 return later
             outcomes: list[Outcome] = [self._apply(connection, commit, short=True) for commit in commits]
+            self._begun += 1
+            if connections.flushes or self._changes.index_due or self._begun % IN_PLACE < 2:
+                return partial(self._end, connection, outcomes)
+            connections.let_copy(False)
+            connection.execute("COMMIT")
         except BaseException as error:
             _undo(connection)
             lock.release()
             if isinstance(error, Exception):
                 return later
             raise
-        return partial(self._end, connection, outcomes)
+        lock.release()
+        return outcomes
 
     def _end(self, connection: sqlite3.Connection, outcomes: list[Outcome]) -> list[Outcome]:
         try:
+            self._connections.let_copy(True)
             self._finish(connection)
             connection.execute("COMMIT")
         except BaseException as error:
@@ -138,6 +153,7 @@ class Writer:
         connections = self._connections
         connection = connections.writer
         try:
+            connections.let_copy(True)
             try:
                 done = self._apply_alone(connection, commit)
             except sqlite3.OperationalError as error:
