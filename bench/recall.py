@@ -87,11 +87,15 @@ def one_user(url: str, messages: int, dice: random.Random, asked: Sequence[str],
     with Recollect(url) as memory:
         memory.import_lines(lines(dice, "one", messages, 200))
         first, median = timed(memory, "one", asked, clock)
-        print(f"{messages:>9,} messages of one user    first {first:8.1f} ms   then {median:6.1f} ms  (goal 20)")
+        print(
+            f"{messages:>9,} messages of one user    first {first:8.1f} ms   then {median:6.1f} ms  (goal 20 for 100,000)"
+        )
     with Recollect(url, embedder=Noise()) as memory:
         memory.reindex()
         first, median = timed(memory, "one", asked, clock)
-        print(f"{messages:>9,} with 384 dimensions     first {first:8.1f} ms   then {median:6.1f} ms  (goal 40)")
+        print(
+            f"{messages:>9,} with 384 dimensions     first {first:8.1f} ms   then {median:6.1f} ms  (goal 40 for 100,000)"
+        )
 
 
 def many_users(url: str, users: int, dice: random.Random, asked: Sequence[str], clock: Clock) -> None:

@@ -2,7 +2,8 @@
 
 The process is this module, run by the same Python; it ends when its standard input does. Both ways a frame is eight bytes
 of length and a msgpack value. To it go chunks of lines, an empty one behind the last. Back come the batches that are
-ready to be written, in an order of its own (`core.regroup`), and None when it is through with a chunk.
+ready to be written, in an order of its own (`core.regroup`): what one is and then its runs, each a frame, so that neither
+side has all of it twice in memory. None says that a chunk is through.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from queue import SimpleQueue
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 from msgspec import Struct
@@ -29,8 +30,10 @@ from recollect.errors import InvalidInput, Unavailable
 from recollect.store import BlockingDriver, Capabilities
 from recollect.store.prepared import PreparedRow
 
-AHEAD = 2
-"""Chunks of lines that the process is given beyond the one that is waited for."""
+CHUNK_LINES = BATCH_LINES // 2
+CHUNK_BYTES = BATCH_BYTES // 2
+AHEAD = 4
+"""A chunk of lines at most, and how many chunks the process is given beyond the one that is waited for."""
 
 _LENGTH = struct.Struct("<Q")
 
@@ -43,7 +46,7 @@ class _Run(Struct, array_like=True, gc=False):
 
 
 class _Batch(Struct, array_like=True, gc=False):
-    runs: list[_Run]
+    runs: int
     lines: int
     bytes: int
     failure: LineError | None = None
@@ -52,6 +55,7 @@ class _Batch(Struct, array_like=True, gc=False):
 _encode = msgspec.msgpack.Encoder().encode
 _decode_lines = msgspec.msgpack.Decoder(list[bytes]).decode
 _decode_batch: Callable[[bytes], _Batch | None] = msgspec.msgpack.Decoder(_Batch | None).decode
+_decode_run = msgspec.msgpack.Decoder(_Run).decode
 
 
 class ReadElsewhere:
@@ -84,9 +88,10 @@ class ReadElsewhere:
                 self._send(next(self._chunks, []))
             if not self._asked:
                 return None
-            batch = self._receive()
+            batch = _decode_batch(self._receive())
             if batch is not None:
-                return _batch(batch)
+                runs = [_run(_decode_run(self._receive())) for _ in range(batch.runs)]
+                return Batch(runs, batch.failure, batch.lines, batch.bytes)
             self._asked -= 1
         return next(self._ready, None)
 
@@ -108,17 +113,18 @@ class ReadElsewhere:
         self._ended = not chunk
         try:
             _write_frame(self._process.stdin, chunk)
+            self._process.stdin.flush()
         except OSError as error:
             raise Unavailable("the process that reads the lines has ended", retryable=True) from error
         self._asked += 1
 
-    def _receive(self) -> _Batch | None:
+    def _receive(self) -> bytes:
         assert self._process is not None
         assert self._process.stdout is not None
         frame = _read_frame(self._process.stdout)
         if frame is None:
             raise Unavailable("the process that reads the lines has ended", retryable=True)
-        return _decode_batch(frame)
+        return frame
 
     def close(self) -> None:
         """End the process."""
@@ -136,21 +142,18 @@ def _chunks(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
             raise InvalidInput(f"lines for another process are bytes, not {type(line).__name__}", field="lines")
         chunk.append(line)
         size += len(line)
-        if len(chunk) >= BATCH_LINES or size >= BATCH_BYTES:
+        if len(chunk) >= CHUNK_LINES or size >= CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
     if chunk:
         yield chunk
 
 
-def _batch(batch: _Batch) -> Batch:
-    runs = []
-    for given in batch.runs:
-        run = Run(given.session, given.user)
-        run.rows = given.rows
-        run.lines = given.lines
-        runs.append(run)
-    return Batch(runs, batch.failure, batch.lines, batch.bytes)
+def _run(given: _Run) -> Run:
+    run = Run(given.session, given.user)
+    run.rows = given.rows
+    run.lines = given.lines
+    return run
 
 
 def _hold(pool: Pool, run: Run) -> None:
@@ -176,16 +179,20 @@ def _regrouped(
     yield from ((group, None) for group in (pool.ready() if lines else pool.rest()))
 
 
-def _wire(group: Group, failure: LineError | None) -> tuple[Any, ...]:
-    """What decodes as a `_Batch`."""
-    return [run.encoded() for run in group.runs], group.lines, group.bytes, failure
+def _write_group(file: IO[bytes], group: Group, failure: LineError | None) -> None:
+    """What decodes as a `_Batch`, and as its runs; they are let go of one by one."""
+    runs = group.runs
+    _write_frame(file, (len(runs), group.lines, group.bytes, failure))
+    runs.reverse()
+    while runs:
+        _write_frame(file, runs.pop().encoded())
+    file.flush()
 
 
 def _write_frame(file: IO[bytes], value: object) -> None:
     data = _encode(value)
     file.write(_LENGTH.pack(len(data)))
     file.write(data)
-    file.flush()
 
 
 def _read_frame(file: IO[bytes]) -> bytes | None:
@@ -214,8 +221,9 @@ def main() -> None:
     try:
         while (frame := frames.get()) is not None:
             for group, failure in _regrouped(parser, pool, _decode_lines(frame), stop=bool(stop)):
-                _write_frame(sys.stdout.buffer, _wire(group, failure))
+                _write_group(sys.stdout.buffer, group, failure)
             _write_frame(sys.stdout.buffer, None)
+            sys.stdout.buffer.flush()
     except BrokenPipeError:
         os._exit(0)
 

@@ -17,7 +17,7 @@ from recollect import AsyncRecollect, InvalidInput, Recollect, Unavailable, pars
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parsing, "BATCH_LINES", 100)
+    monkeypatch.setattr(parsing, "CHUNK_LINES", 100)
 
 
 def some_lines(count: int) -> list[bytes]:

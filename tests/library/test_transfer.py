@@ -257,3 +257,38 @@ def test_twenty_thousand_lines(opener: Opener) -> None:
     assert seen == sorted(seen)
     assert texts(memory, "s7") == [f"line {i} of the log" for i in range(7, 20_000, 200)]
     assert taken < 20, f"{taken:.1f} s"
+
+
+def test_many_shapes_at_once(opener: Opener) -> None:
+    """Plain messages and others, into many sessions and into one, get their numbers in the order of the lines."""
+    memory = opener()
+    made = [
+        line(f"s{n % 20}", str(n), id=str(n), **({"metadata": {"n": n}, "name": "N"} if n % 3 else {}))
+        for n in range(1200)
+    ] + [line("one", str(n), id=str(n), created_at="2026-01-02T03:04:05.000006Z") for n in range(600)]
+    assert memory.import_lines(made).written == 1800
+    for number in range(20):
+        rows = memory.session(f"s{number}").read(limit=1000).items
+        assert [row.content for row in rows] == [str(n) for n in range(number, 1200, 20)]
+        assert [row.seq for row in rows] == list(range(1, 61))
+        assert all(row.metadata == ({"n": int(row.id)} if int(row.id) % 3 else {}) for row in rows)
+        assert all(row.name == ("N" if int(row.id) % 3 else None) for row in rows)
+    assert texts(memory, "one") == [str(n) for n in range(600)]
+    more = [line("one", str(n), id=str(n)) for n in range(590, 900)]
+    report = memory.import_lines(more)
+    assert (report.written, report.known) == (300, 10)
+    assert texts(memory, "one") == [str(n) for n in range(900)]
+
+
+def test_an_expired_line_is_written_again(opener: Opener) -> None:
+    """What has expired is not there already: imported again, its id is free."""
+    clock = ManualClock()
+    memory = opener(clock=clock)
+    ends = (START + timedelta(seconds=10)).isoformat()
+    made = [line("s", str(n), id=str(n)) for n in range(400)] + [line("s", "ends", id="ends", expires_at=ends)]
+    assert memory.import_lines(made).written == 401
+    clock.forward(60)
+    made[-1].pop("expires_at")
+    report = memory.import_lines(made)
+    assert (report.written, report.known) == (1, 400)
+    assert texts(memory, "s") == [*map(str, range(400)), "ends"]

@@ -89,9 +89,30 @@ def test_little_is_held(given: Rows) -> None:
         assert held <= 30
 
 
+def read_far() -> Pool:
+    """A pool that is empty, some way into a source."""
+    pool = Pool()
+    for number in range(60):
+        put(pool, number, ("before", None, 1))
+    assert len(list(pool.rest())) > 1
+    return pool
+
+
+def test_the_beginning_does_not_wait_for_all_that_may_be_held() -> None:
+    """Only half of what was read so far is held back."""
+    pool = Pool()
+    for number in range(10):
+        put(pool, number, (f"one {number}", None, 1))
+    (first,) = pool.ready()
+    assert len(first.runs) == 10
+    for number in range(10):
+        put(pool, number, (f"one {number}", None, 1))
+    assert list(pool.ready()) == []
+
+
 def test_the_fullest_go_first() -> None:
     """And what comes often enough waits for nothing."""
-    pool = Pool()
+    pool = read_far()
     for number in range(25):
         put(pool, number, ("many" if number % 2 else f"one {number}", None, 1))
     assert list(pool.ready()) == []

@@ -19,7 +19,7 @@ from recollect.core.lines import BATCH_BYTES, BATCH_LINES
 
 HELD_ROWS = 30_000
 HELD_BYTES = 14 * 1024 * 1024
-"""At most so much is held back."""
+"""At most so much is held back; at the beginning half of what was read, so that the writing begins early."""
 
 ENOUGH = 64
 """Rows of a session, on average, from which on waiting for more gains nothing."""
@@ -91,7 +91,7 @@ class Pool:
     def __init__(self) -> None:
         self._runs: dict[str, list[Held]] = {}
         self._counts: dict[str, int] = {}
-        self._rows = self._bytes = 0
+        self._rows = self._bytes = self._seen = 0
         self._read_lines = self._read_bytes = 0
 
     def of(self, session: str, user: str | None) -> Held:
@@ -105,6 +105,7 @@ class Pool:
         """Note how many rows of a session were added, and their bytes."""
         self._counts[session] = self._counts.get(session, 0) + rows
         self._rows += rows
+        self._seen += rows
         self._bytes += bytes
 
     def read(self, lines: int, bytes: int) -> None:
@@ -114,8 +115,9 @@ class Pool:
 
     def ready(self) -> Iterator[Group]:
         """What need not wait any longer."""
+        held = min(HELD_ROWS, self._seen // 2)
         while self._rows >= BATCH_LINES and (
-            self._rows > HELD_ROWS or self._bytes > HELD_BYTES or self._rows >= ENOUGH * len(self._counts)
+            self._rows > held or self._bytes > HELD_BYTES or self._rows >= ENOUGH * len(self._counts)
         ):
             yield self._take()
         while self._bytes > HELD_BYTES:

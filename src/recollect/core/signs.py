@@ -103,13 +103,11 @@ class Signs:
             likely = await base.driver.run(self._likely, vector, count, narrowed.session_id)
             parts: Sequence[Sequence[Vector]] = await base.store.stretches("vectors", base.scope, likely)
             best = await base.driver.run(self._cosines, vector, [one for part in parts for one in part])
-            places = [Stretch(one.session_id, one.seq, one.seq) for one, _ in best]
-            rows: Sequence[Sequence[Message]] = await base.store.stretches("messages", base.scope, places)
-            found = [
-                Candidate(row[0], cosine)
-                for row, (one, cosine) in zip(rows, best, strict=True)
-                if row and row[0].id == one.id and passes(row[0], narrowed)
-            ]
+            found: list[Candidate] = []
+            for start in range(0, len(best), 2 * limit):
+                found += await _read(base, best[start : start + 2 * limit], narrowed)
+                if len(found) >= limit:
+                    break
             if len(found) >= limit or len(likely) < count:
                 return Found(found[:limit])
             count *= 8
@@ -142,6 +140,17 @@ class Signs:
         matrix = np.frombuffer(b"".join(one.data for one in usable), "<f2").reshape(len(usable), -1)
         cosines = np.einsum("ij,j->i", matrix.astype(np.float32), np.asarray(vector, np.float32))
         return [(usable[i], float(cosines[i])) for i in np.argsort(-cosines, kind="stable").tolist()]
+
+
+async def _read(base: Base, best: Sequence[tuple[Vector, float]], narrowed: Filter) -> list[Candidate]:
+    """The messages of vectors, those that are there and pass."""
+    places = [Stretch(one.session_id, one.seq, one.seq) for one, _ in best]
+    rows: Sequence[Sequence[Message]] = await base.store.stretches("messages", base.scope, places)
+    return [
+        Candidate(row[0], cosine)
+        for row, (one, cosine) in zip(rows, best, strict=True)
+        if row and row[0].id == one.id and passes(row[0], narrowed)
+    ]
 
 
 def passes(row: Message, narrowed: Filter) -> bool:

@@ -93,6 +93,7 @@ async def import_batches(base: Base, read: Read, *, on_error: OnError, progress:
             )
         if failure is not None:
             report.fail(failure)
+        del batch  # or the next one would be read beside it
     return report.done()
 
 

@@ -104,16 +104,18 @@ def _of_pieces(pieces: list[str]) -> tuple[str, str]:
         return " ".join(filter(None, terms)), DEFAULT
     others: list[str] = []
     term, known = stems(DEFAULT), simple()
-    for place, piece in enumerate(pieces):
-        if terms[place] is None:
-            tokens = known[piece]
-            if tokens is None:
-                others.append(piece)
-                tokens = piece_tokens(piece)
-            words = tokens.split()
-            if not foreign().isdisjoint(words):
-                return _of_any(pieces)
-            terms[place] = " ".join(map(term.__getitem__, words))
+    place = -1
+    for _ in range(terms.count(None)):
+        place = terms.index(None, place + 1)
+        piece = pieces[place]
+        tokens = known[piece]
+        if tokens is None:
+            others.append(piece)
+            tokens = piece_tokens(piece)
+        words = tokens.split()
+        if not foreign().isdisjoint(words):
+            return _of_any(pieces)
+        terms[place] = " ".join(map(term.__getitem__, words))
     return " ".join([*filter(None, terms), *compounds_of(" ".join(others))]), DEFAULT
 
 

@@ -1,7 +1,6 @@
 """What a question asks for by its kind, and a text says by its name: "instruments" and "violin", "buy" and "purchase".
 
-A model knows thousands of these; the everyday ones of English are in ``concepts.txt``, written for this project from
-general knowledge and not from any data that recall is measured with.
+A model knows thousands of these; the everyday ones of English are in ``concepts.txt``, written for this project.
 """
 
 from __future__ import annotations

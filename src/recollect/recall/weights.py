@@ -17,7 +17,7 @@ has as much from those as from itself: with less, a memory of the same words sto
 seldom among the first five; with 2.5 what is not remembered begins to lose."""
 SPEAKER = 0.3
 """Of the score more for what the person named in the question said: multi-hop R@10 +3. More than 0.5 costs questions
-that name the wrong person, which people do ask (LoCoMo's adversarial ones)."""
+that name the wrong person, which people do ask (LoCoMo's adversarial ones). A memory that names them is of them."""
 TIME = 0.6
 """Of the score more for a document that says a time, when the question asks for one: temporal R@10 +2; flat to 0.8."""
 QUESTION = 0.1

@@ -53,6 +53,7 @@ INSERT_NEW = f"{_INSERT} ON CONFLICT (session_no, id) DO NOTHING"
 _CREATED = 10
 """Where `message_values` has ``created_at``."""
 _BY_ID = f"SELECT expires_at, position, {MESSAGE_COLUMNS} FROM recollect_messages WHERE session_no = ? AND id = ?"
+_EXPIRED = "SELECT 1 FROM recollect_messages WHERE session_no = ? AND expires_at <= ? LIMIT 1"
 _IDS_AT_ONCE = (4, 32, 256)
 """Few statements for any number of ids: the last one is repeated up to the next of these."""
 _IDS = {
@@ -202,7 +203,7 @@ def append(work: Work, op: Append) -> Appended:
     """Append the rows that are new, and give back all as stored."""
     head = _head(work, op)
     before = head.last
-    out = _write(work, head, op.rows, op.terms)
+    out = _write(work, head, op)
     if out.written:
         work.execute(COUNT_UP, head.counted(out.written))
         if head.updated[:16] != head.minute:
@@ -282,14 +283,18 @@ def numbered(
     return stored, (head.number << 32 | seq, scope, head.number, session, seq, *values, index.encode(terms))
 
 
-def _write(work: Work, head: Head, messages: Sequence[Message], terms: Sequence[str]) -> Appended:
-    taken = _taken_ids(work, head, messages) if head.last else set()
+def _write(work: Work, head: Head, op: Append) -> Appended:
+    taken = _taken_ids(work, head, op.rows) if head.last else set()
+    # Without an echo, what is there already need not be read, where nothing of the session has expired.
+    unread = not op.echo and not (taken and work.execute(_EXPIRED, (head.number, work.now)).fetchone())
     out = Appended()
     rows = []
     fresh: dict[str, Message] = {}
-    for message, words in zip(messages, terms, strict=True):
+    for message, words in zip(op.rows, op.terms, strict=True):
         known = fresh.get(message.id)
         if known is None and message.id in taken:
+            if unread:
+                continue
             known = _known(work, head, message.id)
         if known is not None:
             out.append(known)

@@ -23,7 +23,8 @@ from recollect.stores.sqlite.append import COUNT_UP, INSERT_NEW, MINUTE, Head, f
 from recollect.stores.sqlite.by_user import MAX_SEQ
 
 LEAST = 16
-"""Commits for which this way is worth looking at."""
+LEAST_ROWS = 256
+"""Commits, or rows of a single one, for which this way is worth looking at."""
 
 _HEADERS_AT_ONCE = 250
 _HEADERS = f"""
@@ -50,6 +51,14 @@ ON CONFLICT (session_no, id) DO NOTHING
 _ID, _ROLE, _TEXT, _CREATED, _TOKENS, _TERMS, _MORE = map(attrgetter, PreparedRow.__struct_fields__)
 _NUMBER = attrgetter("number")
 _KNOWN = "SELECT 1 FROM recollect_messages WHERE session_no = ? AND id = ?"
+
+
+def worthwhile(commits: Sequence[Commit]) -> bool:
+    """Whether `append_all` may be faster for them than one after the other."""
+    if len(commits) >= LEAST:
+        return True
+    rows = sum(len(op.rows) for commit in commits for op in commit.ops if isinstance(op, Append))
+    return rows >= LEAST_ROWS * max(1, len(commits))
 
 
 class Unusual(Exception):

@@ -65,7 +65,7 @@ class Changes:
 
     def apply_many(self, connection: sqlite3.Connection, commits: Sequence[Commit]) -> list[list[Result]]:
         """Many commits, each as `apply` does it; raises what one of them raises, to have all undone."""
-        if len(commits) >= bulk.LEAST:
+        if bulk.worthwhile(commits):
             connection.execute("SAVEPOINT bulk")
             try:
                 results = bulk.append_all(connection, commits, self._now())

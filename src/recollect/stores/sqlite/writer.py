@@ -19,6 +19,7 @@ from functools import partial
 
 from recollect.errors import RecollectError
 from recollect.store import Append, Commit, Delete, Result
+from recollect.stores.sqlite import bulk
 from recollect.stores.sqlite.changes import Changes
 from recollect.stores.sqlite.connections import Connections, is_busy
 
@@ -68,7 +69,7 @@ class Writer:
 
     def run(self, commits: Sequence[Commit]) -> list[Outcome]:
         """Write the commits; an outcome for each."""
-        if len(commits) == 1:
+        if len(commits) == 1 and not bulk.worthwhile(commits):
             try:
                 return [self.run_one(commits[0])]
             except Exception as error:
