@@ -151,7 +151,8 @@ class Draft:
         if out.written:
             self.changes.append(("append", "messages", first, header.last_seq))
         if header.ttl is not None:
-            header.expires_at = dump_time(self.instant + timedelta(seconds=header.ttl))
+            renewed = dump_time(self.instant + timedelta(seconds=header.ttl))
+            header.expires_at = max(header.expires_at or renewed, renewed)
         return out
 
     def _find(self, id: str) -> Message | None:

@@ -110,7 +110,8 @@ class Commits(Store):
             out.written += 1
         header = header.replace(user_id=user, last_seq=last)
         if header.ttl is not None:
-            header = header.replace(expires_at=now + timedelta(seconds=header.ttl))
+            renewed = now + timedelta(seconds=header.ttl)
+            header = header.replace(expires_at=max(header.expires_at or renewed, renewed))
         log.header = header
         if out.written:
             self._record(partition, "append", "messages", first, last)

@@ -15,7 +15,7 @@ WITH head AS (
         last_seq = s.last_seq + 1,
         updated_at = greatest(s.updated_at, least($15::timestamptz, $4::timestamptz)),
         expires_at = CASE WHEN s.ttl IS NULL THEN s.expires_at
-            ELSE $4::timestamptz + make_interval(secs => s.ttl) END,
+            ELSE greatest(s.expires_at, $4::timestamptz + make_interval(secs => s.ttl)) END,
         feed_tx = greatest(s.feed_tx, pg_current_xact_id()::text::bigint)
     WHERE s.scope = $1 AND s.session_id = $2 AND (s.expires_at IS NULL OR s.expires_at > $4::timestamptz)
         AND s.user_id IS NOT DISTINCT FROM coalesce($3::text, s.user_id)

@@ -33,7 +33,7 @@ SELECT session_no, last_seq, user_id, ttl, updated_at, last_message_at FROM reco
 WHERE scope = ? AND session_id = ? AND (expires_at IS NULL OR expires_at > ?)
 """
 MINUTE = "UPDATE recollect_sessions SET active_minute = ? WHERE session_no = ?"
-_RENEW = "UPDATE recollect_sessions SET expires_at = ? WHERE session_no = ?"
+_RENEW = "UPDATE recollect_sessions SET expires_at = max(coalesce(expires_at, ''), ?) WHERE session_no = ?"
 _ADOPT = "UPDATE recollect_sessions SET user_id = ? WHERE session_no = ?"
 _ADOPT_MESSAGES = "UPDATE recollect_messages SET user_id = ? WHERE position BETWEEN ? AND ?"
 _INSERT = """

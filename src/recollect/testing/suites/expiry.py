@@ -100,6 +100,17 @@ class Expiry(Suite):
         kit.clock.forward(10)
         assert await kit.header("s") is None
 
+    async def test_a_clock_that_is_behind_shortens_no_life(self, kit: Kit) -> None:
+        """An append by a writer whose clock is behind leaves the session the time that it had."""
+        await kit.append("s", "a", ttl=10, sliding=True)
+        expires = (await kit.there("s")).expires_at
+        kit.clock.back(5)
+        await kit.append("s", "b")
+        await kit.append("s", "c", "d")
+        assert (await kit.there("s")).expires_at == expires
+        kit.clock.forward(14)
+        assert await kit.contents("s") == ["a", "b", "c", "d"]
+
     async def test_repeated_append_slides(self, kit: Kit) -> None:
         """An append slides the ttl also when it brings nothing new."""
         message = kit.message("a", id="a")

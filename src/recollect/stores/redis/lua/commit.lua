@@ -98,7 +98,10 @@ local function append(at)
     row = row + size
   end
   if h.last >= first then record('append', 'messages', first, h.last) end
-  if h.ttl then h.expires = plus(now, tonumber(h.ttl)) end
+  if h.ttl then
+    local renewed = plus(now, tonumber(h.ttl))
+    if not h.expires or renewed > h.expires then h.expires = renewed end
+  end
   return out
 end
 
