@@ -81,7 +81,7 @@ class ConversationMemoryService:
         """Make the tables that are missing, and wait until they can be used. Nothing is ever changed or dropped.
 
         Returns for each table, by its name in the database, whether it is there and as it is needed. A table that is there and does
-        not fit is False, and every later call raises `ConfigError` that says what differs.
+        not fit is False, and none is made beside it; every later call raises `ConfigError` that says what differs.
         Raises `Unavailable` if the database is away, `ConfigError` if it cannot be used at all.
         """
         names, wrong = self._root.store.table_names(), list[str]()

@@ -58,6 +58,8 @@ class Term(NamedTuple):
     keys: tuple[int, ...]
     """Of the index; several count as one."""
     weight: float
+    beside: Term | None = None
+    """The word of the question that they stand for, with what they count less for next to it."""
 
 
 class Arrays:
@@ -144,9 +146,11 @@ class Lexical:
                 if keys:
                     weight = idf(self._total, min(sum(counts.values()), self._total))
                     key = known.get(word[0])
+                    beside = None
                     if key is not None and (having := self._count(word[0], key)):
-                        weight = min(weight, idf(self._total, having))
-                    found.append(Term(keys, factor * weight))
+                        own = idf(self._total, having)
+                        weight, beside = min(weight, own), Term((key,), weights.BESIDE * own)
+                    found.append(Term(keys, factor * weight, beside))
         return _rarest(found)
 
     def _count(self, term: str, key: int) -> int:
@@ -184,14 +188,20 @@ class Lexical:
         scenes = len(self._index.scene_size)
         scene_score = np.zeros(scenes + 1, np.float32)
         scene_norm = self._scene_norm() if scenes else scene_score
-        for keys, weight in terms:
+        for keys, weight, beside in terms:
             slots, counts = self._posting(keys)
             if scenes and len(slots) * DENSE_FROM > arrays.count:
-                score += _saturated(self._spread_all(slots, counts), arrays.norm, weight, weights.K1)
+                more = _saturated(self._spread_all(slots, counts), arrays.norm, weight, weights.K1)
+                if beside is not None:
+                    more = np.maximum(more - self._near(beside, np.arange(arrays.count + 1)), 0)
+                score += more
             else:
                 touched = self._spread(slots, counts, scratch) if scenes else slots
                 tf = scratch[touched] if scenes else counts * np.float32(OWN)
-                score[touched] += _saturated(tf, arrays.norm[touched], weight, weights.K1)
+                more = _saturated(tf, arrays.norm[touched], weight, weights.K1)
+                if beside is not None:
+                    more = np.maximum(more - self._near(beside, touched), 0)
+                score[touched] += more
                 scratch[touched] = 0
             if scenes:
                 in_scene = np.bincount(arrays.scene[slots] + 1, counts, scenes + 1)[1:].astype(np.float32)
@@ -233,6 +243,9 @@ class Lexical:
 
     def near(self, term: Term, slots: Slots) -> Floats:
         """What a term adds to documents with their neighbours."""
+        return self._near(term, slots) * self._worth(slots)
+
+    def _near(self, term: Term, slots: Slots) -> Floats:
         import numpy as np
 
         having, counts = self._posting(term.keys)
@@ -242,7 +255,7 @@ class Lexical:
             return np.where(having[places] == at, counts[places], np.float32(0))
 
         tf = self._gathered(slots, occurrences)
-        return _saturated(tf, self._arrays.norm[slots], term.weight, weights.K1) * self._worth(slots)
+        return _saturated(tf, self._arrays.norm[slots], term.weight, weights.K1)
 
     def _gathered(self, slots: Slots, occurrences: Callable[[Slots], Floats]) -> Floats:
         """Occurrences in documents and their neighbours, in twentieths."""
@@ -262,7 +275,7 @@ class Lexical:
         import numpy as np
 
         score = np.zeros(len(slots), np.float32)
-        for keys, weight in self.finding:
+        for keys, weight, _ in self.finding:
             having, counts = self._posting(keys)
             places = np.minimum(np.searchsorted(having, slots), len(having) - 1)
             tf = np.where(having[places] == slots, counts[places], np.float32(0)) * np.float32(OWN)
