@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,8 +11,8 @@ import redis
 
 from recollect import Recollect
 from recollect.errors import Conflict
-from recollect.model import Vector
-from recollect.store import Attach, Partition
+from recollect.model import Message, Preferences, Vector
+from recollect.store import Append, Attach, Commit, Partition, Put
 from recollect.store.driver import drive
 from recollect.store.tables import TABLES
 from recollect.stores.redis import writes
@@ -20,6 +20,7 @@ from recollect.stores.redis.keys import Keys, encode, slot
 from recollect.testing import ManualClock
 from recollect.testing.suites.isolation import HOSTILE
 from tests.services import redis as servers
+from tests.services.redis import RedisServer
 
 START = datetime(2026, 11, 21, 0, 52, 30, 1, tzinfo=UTC)
 
@@ -321,3 +322,25 @@ def test_the_short_way_of_an_append_writes_what_the_long_way_writes(
     assert outcomes[0] == outcomes[1]
     assert dumps[0] == dumps[1]
     assert len(dumps[0]) > 15
+
+
+def test_what_is_sent_at_once_is_in_the_feed_in_its_order(own_redis: Callable[..., RedisServer]) -> None:
+    """Also where the server knows the script of the second alone, and has to be told that of the first."""
+    server = own_redis()
+    with Recollect(server.url) as memory:
+        memory.session("s").append({"role": "user", "content": "so appends are known"})
+    with Recollect(server.url) as memory:
+        memory.open()
+        document = Put(
+            table="preferences", row=Preferences(user_id="u", values={"k": 1}, created_at=START, updated_at=START)
+        )
+        message = Message(role="user", content="x", id="a", created_at=START, tokens=1)
+        drive(
+            memory.store.commit_many(
+                [
+                    Commit(Partition("default", "user", "u"), [document]),
+                    Commit(Partition("default", "session", "s"), [Append(rows=[message], terms=[""])]),
+                ]
+            )
+        )
+        assert [change.table for change in memory.changes()] == ["messages", "preferences", "messages"]

@@ -84,6 +84,7 @@ class Wire(ABC):
         self._listeners = listeners
         self._where = where
         self._retries = retries
+        self._told = set[object]()
 
     @abstractmethod
     async def _send(self, units: Sequence[Unit]) -> list[Any]:
@@ -131,7 +132,17 @@ class Wire(ABC):
         """An answer for each unit, or its error."""
         if not units:
             return []
+        units = list(map(self._with_news, units))
         return await self._settle(units, await self._send(units))
+
+    def _with_news(self, unit: Unit) -> Unit:
+        """With the source of a script that this client has not sent yet: a unit whose script the server does not know would
+        come again behind the others, and so would its entry of the feed."""
+        command = unit.commands[0]
+        if command[0] != "EVALSHA" or len(unit.commands) > 1 or command[1] in self._told:
+            return unit
+        self._told.add(command[1])
+        return unit._replace(commands=(with_source(command),))
 
     async def _settle(self, units: Sequence[Unit], answers: list[Any]) -> list[Any]:
         """Try again what failed, where that is safe, and say in our words what still fails.
