@@ -16,6 +16,8 @@ import sys
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -218,18 +220,23 @@ def remove(url: str, prefix: str) -> None:
                     node.unlink(key)
 
 
-class Proxy:
-    """Between client and server; loses replies when told to."""
+Passing = Callable[[socket.socket, socket.socket], None]
+"""Copies from one socket to the other until either ends."""
+
+
+class Relay(ABC):
+    """Between client and server."""
 
     def __init__(self, port: int) -> None:
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self.lose = 0
-        self.hold = 0
-        self.lost = 0
         self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
+
+    @abstractmethod
+    def _way(self, replies: bool) -> Passing:
+        """What one way of a new connection is copied by."""
 
     def _accept(self) -> None:
         while True:
@@ -239,22 +246,12 @@ class Proxy:
                 return
             server = socket.create_connection(("127.0.0.1", self._target))
             self._sockets += [client, server]
-            threading.Thread(target=self._copy, args=(client, server, False), daemon=True).start()
-            threading.Thread(target=self._copy, args=(server, client, True), daemon=True).start()
+            for source, target, replies in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self._copy, args=(self._way(replies), source, target), daemon=True).start()
 
-    def _copy(self, source: socket.socket, target: socket.socket, replies: bool) -> None:
+    def _copy(self, way: Passing, source: socket.socket, target: socket.socket) -> None:
         try:
-            while data := source.recv(65536):
-                if replies and self.hold:
-                    self.hold -= 1
-                    self.lost += 1
-                    continue  # the reply never comes
-                if replies and self.lose:
-                    self.lose -= 1
-                    self.lost += 1
-                    target.sendall(data[: len(data) // 2])
-                    break  # the connection is cut in the middle of it
-                target.sendall(data)
+            way(source, target)
         except OSError:
             pass
         finally:
@@ -267,3 +264,33 @@ class Proxy:
     def close(self) -> None:
         for end in (self._listener, *self._sockets):
             end.close()
+
+
+class Proxy(Relay):
+    """Loses replies when told to."""
+
+    def __init__(self, port: int) -> None:
+        self.lose = 0
+        self.hold = 0
+        self.lost = 0
+        super().__init__(port)
+
+    def _way(self, replies: bool) -> Passing:
+        return self._replies if replies else self._requests
+
+    def _requests(self, source: socket.socket, target: socket.socket) -> None:
+        while data := source.recv(65536):
+            target.sendall(data)
+
+    def _replies(self, source: socket.socket, target: socket.socket) -> None:
+        while data := source.recv(65536):
+            if self.hold:
+                self.hold -= 1
+                self.lost += 1
+                continue  # the reply never comes
+            if self.lose:
+                self.lose -= 1
+                self.lost += 1
+                target.sendall(data[: len(data) // 2])
+                return  # the connection is cut in the middle of it
+            target.sendall(data)

@@ -7,6 +7,7 @@ import random
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from recollect.model import Preferences
 from recollect.store import Partition, Put
 from recollect.store.driver import drive, utc_now
 from tests.services import redis as servers
+from tests.services.redis import Passing, Relay
 
 WRITERS = 4
 EACH = 40
@@ -23,8 +25,8 @@ PATIENCE = 100
 """Tries of one append. That so many are cut has no chance."""
 
 
-class Scissors:
-    """Between client and server: each connection is cut after so many bytes one way, drawn anew.
+class Scissors(Relay):
+    """Each connection is cut after so many bytes one way, drawn anew.
 
     Parameters
     ----------
@@ -32,48 +34,22 @@ class Scissors:
     """
 
     def __init__(self, port: int, *, mean: int, seed: int) -> None:
-        self._target = port
         self.mean = mean
         self._dice = random.Random(seed)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self.cuts = 0
-        self._sockets: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(port)
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
+    def _way(self, replies: bool) -> Passing:
+        return partial(self._until_cut, int(self._dice.expovariate(1 / self.mean)))
+
+    def _until_cut(self, left: int, source: socket.socket, target: socket.socket) -> None:
+        while data := source.recv(65536):
+            if left < len(data):
+                self.cuts += 1
+                target.sendall(data[:left])
                 return
-            server = socket.create_connection(("127.0.0.1", self._target))
-            self._sockets += [client, server]
-            for source, target in ((client, server), (server, client)):
-                left = int(self._dice.expovariate(1 / self.mean))
-                threading.Thread(target=self._copy, args=(source, target, left), daemon=True).start()
-
-    def _copy(self, source: socket.socket, target: socket.socket, left: int) -> None:
-        try:
-            while data := source.recv(65536):
-                if left < len(data):
-                    self.cuts += 1
-                    target.sendall(data[:left])
-                    return
-                target.sendall(data)
-                left -= len(data)
-        except OSError:
-            pass
-        finally:
-            for end in (source, target):
-                try:
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-
-    def close(self) -> None:
-        for end in (self._listener, *self._sockets):
-            end.close()
+            target.sendall(data)
+            left -= len(data)
 
 
 @pytest.fixture(params=[1, 2, 3])

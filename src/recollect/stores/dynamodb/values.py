@@ -9,9 +9,6 @@ import msgspec
 Value = dict[str, Any]
 Item = dict[str, Value]
 
-ITEM_LIMIT = 400 * 1024
-"""Bytes of one item, names and values together (DynamoDB, "Service, account, and table quotas")."""
-
 
 def text(value: str) -> Value:
     """A string."""
