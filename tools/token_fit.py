@@ -30,11 +30,11 @@ def features(text: str) -> tuple[list[int], list[int]]:
         for pair in tokens._pairs(text.encode().translate(tokens._CLASS)):
             latin[pair] += 1
         return latin, scripts
-    pairs, over_scripts = tokens._mixed_pairs(text)
-    for pair in pairs:
+    latin_classes, script_classes = tokens._mixed_classes(text)
+    for pair in tokens._pairs(latin_classes):
         before, own = pair >> 4, pair & 15
         latin[256 + own if before == token_costs.OTHER else 272 + before if own == token_costs.OTHER else pair] += 1
-    for pair in over_scripts:
+    for pair in tokens._pairs(script_classes):
         scripts[pair] += 1
     return latin, scripts
 

@@ -16,33 +16,32 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import IO
 
 import msgspec
 from msgspec import Struct
 
-from recollect.core.lines import BATCH_BYTES, BATCH_LINES, Batch, LineError, Parser, Run
+from recollect.core.lines import BATCH_BYTES, BATCH_LINES, Batch, LineError, Parsed, Parser, Run
 from recollect.core.messages import Intake
 from recollect.core.regroup import Group, Pool
 from recollect.core.tokens import estimate_tokens
 from recollect.errors import InvalidInput, Unavailable
 from recollect.store import BlockingDriver, Capabilities
-from recollect.store.prepared import PreparedRow
 
 CHUNK_LINES = BATCH_LINES // 2
 CHUNK_BYTES = BATCH_BYTES // 2
 AHEAD = 4
 """A chunk of lines at most, and how many chunks the process is given beyond the one that is waited for."""
 
+PIPE_BYTES = 1024 * 1024
+"""What a pipe holds: most systems allow no more."""
+
+SWITCH_SECONDS = 0.0005
+"""After which the thread that takes lines in gets its turn: with 5 ms the other side would wait for it."""
+
 _LENGTH = struct.Struct("<Q")
-
-
-class _Run(Struct, array_like=True, gc=False):
-    session: str
-    user: str | None
-    rows: list[PreparedRow]
-    lines: list[int]
 
 
 class _Batch(Struct, array_like=True, gc=False):
@@ -55,7 +54,11 @@ class _Batch(Struct, array_like=True, gc=False):
 _encode = msgspec.msgpack.Encoder().encode
 _decode_lines = msgspec.msgpack.Decoder(list[bytes]).decode
 _decode_batch: Callable[[bytes], _Batch | None] = msgspec.msgpack.Decoder(_Batch | None).decode
-_decode_run = msgspec.msgpack.Decoder(_Run).decode
+_decode_run = msgspec.msgpack.Decoder(Run).decode
+
+
+_DIED = Batch([], None, -1, -1)
+"""What stands behind the last batch when the process has ended."""
 
 
 class ReadElsewhere:
@@ -79,6 +82,8 @@ class ReadElsewhere:
         self._ended = False
         self._process: subprocess.Popen[bytes] | None = None
         self._begun = False
+        self._received: SimpleQueue[Batch | None] = SimpleQueue()
+        self._wanted = threading.Semaphore(1)
 
     def __call__(self) -> Batch | None:
         if not self._begun:
@@ -88,10 +93,12 @@ class ReadElsewhere:
                 self._send(next(self._chunks, []))
             if not self._asked:
                 return None
-            batch = _decode_batch(self._receive())
+            batch = self._received.get()
+            if batch is _DIED:
+                raise Unavailable("the process that reads the lines has ended", retryable=True)
             if batch is not None:
-                runs = [_run(_decode_run(self._receive())) for _ in range(batch.runs)]
-                return Batch(runs, batch.failure, batch.lines, batch.bytes)
+                self._wanted.release()
+                return batch
             self._asked -= 1
         return next(self._ready, None)
 
@@ -99,11 +106,17 @@ class ReadElsewhere:
         self._begun = True
         first, second = next(self._chunks, []), next(self._chunks, [])
         if not second:
-            self._ready = Parser(self._intake, indexed=self._capabilities.text_search).batches(iter(first))
+            parser = Parser(self._intake, indexed=self._capabilities.text_search)
+            self._ready = map(Parsed.batch, parser.batches(iter(first)))
             return
         about = (self._capabilities.item_bytes, int(self._capabilities.text_search), int(self._stop))
         command = [sys.executable, "-m", "recollect.parsing", *map(str, about)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 (this Python, this module)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        _widen(self._process.stdin)
+        _widen(self._process.stdout)
+        threading.Thread(target=self._receive, args=(self._process.stdout,), daemon=True).start()
         self._send(first)
         self._send(second)
 
@@ -118,13 +131,22 @@ class ReadElsewhere:
             raise Unavailable("the process that reads the lines has ended", retryable=True) from error
         self._asked += 1
 
-    def _receive(self) -> bytes:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        frame = _read_frame(self._process.stdout)
-        if frame is None:
-            raise Unavailable("the process that reads the lines has ended", retryable=True)
-        return frame
+    def _receive(self, file: IO[bytes]) -> None:
+        """Take in what comes back, a batch ahead of what is written: the process need not wait for the writing, and what
+        it made is decoded while the disk is waited for."""
+        received = self._received
+        try:
+            while True:
+                head = _decode_batch(_read_frame(file))
+                batch = None
+                if head is not None:
+                    self._wanted.acquire()
+                    runs = [_decode_run(_read_frame(file)) for _ in range(head.runs)]
+                    batch = Batch(runs, head.failure, head.lines, head.bytes)
+                received.put(batch)
+                del batch  # or the next one would be made beside it
+        except (EOFError, OSError, ValueError):
+            received.put(_DIED)
 
     def close(self) -> None:
         """End the process."""
@@ -149,28 +171,13 @@ def _chunks(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
         yield chunk
 
 
-def _run(given: _Run) -> Run:
-    run = Run(given.session, given.user)
-    run.rows = given.rows
-    run.lines = given.lines
-    return run
-
-
-def _hold(pool: Pool, run: Run) -> None:
-    held = pool.of(run.session, run.user)
-    before = len(held.data)
-    for row, line in zip(run.rows, run.lines, strict=True):
-        held.add(row, line)
-    pool.count(run.session, len(run.rows), len(held.data) - before)
-
-
 def _regrouped(
     parser: Parser, pool: Pool, lines: list[bytes], *, stop: bool
 ) -> Iterator[tuple[Group, LineError | None]]:
     """What is to be written after a chunk of lines; after an empty one, all that is left."""
     for batch in parser.batches(iter(lines)):
         for run in batch.runs:
-            _hold(pool, run)
+            pool.add(run)
         pool.read(batch.lines, batch.bytes)
         if batch.failure is not None:
             if stop:
@@ -185,8 +192,16 @@ def _write_group(file: IO[bytes], group: Group, failure: LineError | None) -> No
     _write_frame(file, (len(runs), group.lines, group.bytes, failure))
     runs.reverse()
     while runs:
-        _write_frame(file, runs.pop().encoded())
+        _write_frame(file, runs.pop().run())
     file.flush()
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Let a pipe hold more, where the system can (Linux): fewer changes between the two processes."""
+    with suppress(ImportError, OSError):
+        from fcntl import F_SETPIPE_SZ, fcntl
+
+        fcntl(pipe, F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def _write_frame(file: IO[bytes], value: object) -> None:
@@ -195,24 +210,30 @@ def _write_frame(file: IO[bytes], value: object) -> None:
     file.write(data)
 
 
-def _read_frame(file: IO[bytes]) -> bytes | None:
-    head = file.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (length,) = _LENGTH.unpack(head)
-    data = file.read(length)
-    return data if len(data) == length else None
+def _read_frame(file: IO[bytes]) -> bytes:
+    """Raises `EOFError` where there is no more."""
+    (length,) = _LENGTH.unpack(_exactly(file, _LENGTH.size))
+    return _exactly(file, length)
+
+
+def _exactly(file: IO[bytes], size: int) -> bytes:
+    data = file.read(size)
+    if len(data) < size:
+        raise EOFError
+    return data
 
 
 def main() -> None:
     """The process: lines in, batches out. Lines are taken in while others are read, so that neither side can block both."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the importing process is interrupted too, and ends this one
+    sys.setswitchinterval(SWITCH_SECONDS)
     gc.disable()  # nothing here is cyclic, and each batch lets go of the one before
     frames: SimpleQueue[bytes | None] = SimpleQueue()
 
     def take() -> None:
-        while (frame := _read_frame(sys.stdin.buffer)) is not None:
-            frames.put(frame)
+        with suppress(EOFError):
+            while True:
+                frames.put(_read_frame(sys.stdin.buffer))
         frames.put(None)
 
     threading.Thread(target=take, daemon=True).start()

@@ -118,13 +118,13 @@ def test_a_commit_that_fails_in_place_is_tried_again_elsewhere(url: str, monkeyp
     """What stopped it for a moment loses nothing; what does not pass is said."""
     failures = 0
 
-    def broken(self: Any, allowed: bool) -> None:
+    def broken(self: Any, size: int | None = None) -> None:
         nonlocal failures
-        if not allowed and failures < 3:
+        if size == 0 and failures < 3:
             failures += 1
             raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(connections.Connections, "let_copy", broken)
+    monkeypatch.setattr(connections.Connections, "copy_log_at", broken)
 
     async def main() -> list[Message]:
         async with AsyncRecollect(f"{url}?synchronous=normal") as memory:

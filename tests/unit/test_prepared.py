@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import msgpack
 
 from recollect.model import Message, Part
-from recollect.store.prepared import Prepared, prepare, prepared
+from recollect.store.prepared import Columns, Prepared, columns_of, prepared, row_of
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 JSON = st.recursive(
@@ -36,21 +37,29 @@ MESSAGES = st.builds(
 
 
 @settings(deadline=None)
-@given(st.lists(MESSAGES, max_size=4))
+@given(st.lists(MESSAGES, min_size=1, max_size=4))
 def test_rows_are_their_messages(messages: list[Message]) -> None:
     """Prepared rows are a sequence of the messages that they were made of, and are given back as they are."""
-    rows = [prepare(message, "some terms") for message in messages]
-    sequence = Prepared(rows)
+    columns = columns_of([row_of(message, "some terms") for message in messages])
+    sequence = Prepared(columns)
     assert len(sequence) == len(messages)
     assert list(sequence) == messages
     assert sequence[:2] == messages[:2]
     assert all(one == other for one, other in zip(sequence, messages, strict=True))
-    assert prepared(sequence, []) is rows
-    assert prepared(messages, ["some terms"] * len(messages)) == rows
+    assert prepared(sequence, []) is columns
+    assert prepared(messages, ["some terms"] * len(messages)) == columns
+
+
+@settings(deadline=None)
+@given(st.lists(MESSAGES, min_size=1, max_size=4))
+def test_columns_cross_to_another_process(messages: list[Message]) -> None:
+    """As msgpack they are the same messages still."""
+    data = msgpack.encode(columns_of([row_of(message, "some terms") for message in messages]))
+    assert list(Prepared(msgpack.decode(data, type=Columns))) == messages
 
 
 def test_a_plain_message_has_no_more() -> None:
     """A role and a text with id and time are a row of six columns."""
     plain = Message("user", "Hi", id="1", created_at=datetime(2026, 1, 2, tzinfo=UTC), tokens=5)
-    assert prepare(plain, "").more is None
-    assert prepare(plain.replace(name=""), "").more is not None
+    columns = columns_of([row_of(plain, ""), row_of(plain.replace(name=""), "")])
+    assert list(columns.more) == [1]

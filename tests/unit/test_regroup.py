@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import msgpack
 
 from recollect.core import regroup
+from recollect.core.lines import Gathering
 from recollect.core.regroup import Group, Pool
 
 Rows = list[tuple[str, str | None, int]]
@@ -28,16 +26,9 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def put(pool: Pool, number: int, row: tuple[str, str | None, int]) -> None:
     session, user, size = row
-    held = pool.of(session, user)
-    before = len(held.data)
-    held.add([number, "x" * size], number)
-    pool.count(session, 1, len(held.data) - before)
+    message = (f"id-{number}", "user", "x" * size, "2026-01-01T00:00:00.000000Z", 1, "", None)
+    pool.add(Gathering(session, user, [(message, number, 2 + size)]))
     pool.read(1, 100)
-
-
-def decoded(group: Group) -> list[tuple[str, str | None, list[Any], list[int]]]:
-    """Runs as the reading process gets them."""
-    return [tuple(run) for run in msgpack.decode(msgpack.encode([run.encoded() for run in group.runs]))]
 
 
 def pooled(given: Rows) -> list[Group]:
@@ -54,10 +45,10 @@ def test_all_comes_out_in_each_session_s_order(given: Rows) -> None:
     groups = pooled(given)
     out: dict[str, list[tuple[str | None, int]]] = {}
     for group in groups:
-        for session, user, encoded, lines in decoded(group):
-            assert [row[0] for row in encoded] == lines
-            assert [row[1] for row in encoded] == ["x" * given[line][2] for line in lines]
-            out.setdefault(session, []).extend((user, line) for line in lines)
+        for run in map(Gathering.run, group.runs):
+            assert run.columns.ids == tuple(f"id-{line}" for line in run.lines)
+            assert run.columns.texts == tuple("x" * given[line][2] for line in run.lines)
+            out.setdefault(run.session, []).extend((run.user, line) for line in run.lines)
     wanted: dict[str, list[tuple[str | None, int]]] = {}
     for number, (session, user, _) in enumerate(given):
         wanted.setdefault(session, []).append((user, number))
@@ -72,8 +63,8 @@ def test_all_comes_out_in_each_session_s_order(given: Rows) -> None:
 def test_groups_have_bounds(given: Rows) -> None:
     """No more rows than a batch, and no more bytes than it with one row over."""
     for group in pooled(given):
-        assert sum(len(run.sizes) for run in group.runs) <= 10
-        assert sum(len(run.data) for run in group.runs) < 200 + 50
+        assert sum(len(run.rows) for run in group.runs) <= 10
+        assert sum(size for run in group.runs for _, _, size in run.rows) < 200 + 50
         assert group.lines > 0
 
 
@@ -85,7 +76,7 @@ def test_little_is_held(given: Rows) -> None:
         put(pool, number, row)
         held += 1
         for group in pool.ready():
-            held -= sum(len(run.sizes) for run in group.runs)
+            held -= sum(len(run.rows) for run in group.runs)
         assert held <= 30
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import islice
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -16,7 +17,7 @@ from recollect.core.messages import MESSAGE_TOKENS, Intake
 from recollect.errors import InvalidInput, LimitExceeded
 from recollect.model import JSON
 from recollect.recall.analyzer import term_text
-from recollect.store.prepared import PreparedRow, prepare
+from recollect.store.prepared import Columns, Row, columns_of, row_of
 
 BATCH_LINES = 10_000
 BATCH_BYTES = 8 * 1024 * 1024
@@ -32,8 +33,7 @@ PLAIN_ID = 128
 
 _decode = msgspec.json.Decoder().decode
 _BAD = (msgspec.DecodeError, UnicodeError, RecursionError)
-_DIGITS = str.maketrans("123456789", "000000000")
-_TIME_SHAPE = "0000-00-00T00:00:00.000000Z"
+_as_stored = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{6}Z").fullmatch
 
 
 class LineError(Struct, frozen=True):
@@ -43,16 +43,51 @@ class LineError(Struct, frozen=True):
     reason: str
 
 
-class Run:
+Numbered: TypeAlias = tuple[Row, int, int]
+"""A row, the number of its line, and about how many bytes it has."""
+
+
+class Run(Struct, array_like=True):
+    """Rows of one session and user, as they are written, and the numbers of their lines."""
+
+    session: str
+    user: str | None
+    columns: Columns
+    lines: list[int]
+
+
+class Gathering:
     """Lines of one session and user that follow each other, whatever of other sessions stands between them."""
 
-    __slots__ = ("lines", "rows", "session", "user")
+    __slots__ = ("rows", "session", "user")
 
-    def __init__(self, session: str, user: str | None) -> None:
+    def __init__(self, session: str, user: str | None, rows: list[Numbered]) -> None:
         self.session = session
         self.user = user
-        self.rows: list[PreparedRow] = []
-        self.lines: list[int] = []
+        self.rows = rows
+
+    def run(self) -> Run:
+        """What was gathered; it is not empty."""
+        columns = columns_of([row for row, _, _ in self.rows])
+        return Run(self.session, self.user, columns, [number for _, number, _ in self.rows])
+
+
+class _Into:
+    """Where the rows of a batch go."""
+
+    __slots__ = ("_latest", "runs")
+
+    def __init__(self) -> None:
+        self.runs: list[Gathering] = []
+        self._latest: dict[str, Gathering] = {}
+
+    def of(self, session: str, user: str | None) -> list[Numbered]:
+        """The rows behind which the next one of a session and user goes."""
+        run = self._latest.get(session)
+        if run is None or run.user != user:
+            run = self._latest[session] = Gathering(session, user, [])
+            self.runs.append(run)
+        return run.rows
 
 
 class _Plain(Struct, forbid_unknown_fields=True, gc=False):
@@ -83,6 +118,23 @@ class Batch(NamedTuple):
     bytes: int
 
 
+class Parsed(NamedTuple):
+    """A batch whose rows are not in columns yet."""
+
+    runs: list[Gathering]
+    failure: LineError | None
+    lines: int
+    bytes: int
+
+    def batch(self) -> Batch:
+        """The batch; it is emptied."""
+        self.runs.reverse()
+        runs = []
+        while self.runs:
+            runs.append(self.runs.pop().run())
+        return Batch(runs, self.failure, self.lines, self.bytes)
+
+
 class Parser:
     """Makes messages of lines, from the first of a source to its last.
 
@@ -100,64 +152,62 @@ class Parser:
         self._good: set[str] = set()
         self._longest = min(intake.item_bytes, MAX_LINE_BYTES)
 
-    def batches(self, lines: Iterator[Line]) -> Iterator[Batch]:
+    def batches(self, lines: Iterator[Line]) -> Iterator[Parsed]:
         """The batches of what follows. One ends early behind a bad line, so that what stands before it is written first."""
         while (batch := self._batch(lines)).lines:
             self._digest()
             yield batch
+            del batch  # or the next one would be made beside it
 
-    def _batch(self, lines: Iterator[Line]) -> Batch:
-        runs: list[Run] = []
-        latest: dict[str, Run] = {}
+    def _batch(self, lines: Iterator[Line]) -> Parsed:
+        into = _Into()
         size = count = 0
         for line in islice(lines, BATCH_LINES):
             count += 1
             self._number += 1
             size += len(line) if isinstance(line, bytes | str) else 0
             try:
-                found = self._plain(line) or self._parse(line)
+                if not self._plain(line, into):
+                    self._parse(line, into)
             except (InvalidInput, LimitExceeded) as error:
-                return Batch(runs, LineError(self._number, str(error)), count, size)
-            if found is not None:
-                session, user, row = found
-                run = latest.get(session)
-                if run is None or run.user != user:
-                    run = latest[session] = Run(session, user)
-                    runs.append(run)
-                run.rows.append(row)
-                run.lines.append(self._number)
+                return Parsed(into.runs, LineError(self._number, str(error)), count, size)
             if size >= BATCH_BYTES:
                 break
-        return Batch(runs, None, count, size)
+        return Parsed(into.runs, None, count, size)
 
-    def _plain(self, line: Line) -> tuple[str, str | None, PreparedRow] | None:
-        """What `_parse` gives for a plain line whose time is written as it is stored; None for any other."""
+    def _plain(self, line: Line, into: _Into) -> bool:
+        """Do as `_parse` with a plain line whose time is written as it is stored; whether it is one."""
         if type(line) is not bytes or len(line) > self._longest:
-            return None
+            return False
         try:
             given = _decode_plain(line)
             created = given.created_at
-            if created.translate(_DIGITS) != _TIME_SHAPE:
-                return None
+            if _as_stored(created) is None:
+                return False
             datetime.fromisoformat(created)
         except (*_BAD, ValueError):
-            return None
+            return False
         if not 0 < len(given.id) <= PLAIN_ID:
-            return None
+            return False
         content = given.content
-        session = self._name(given.session, "session")
-        user = None if given.user is None else self._name(given.user, "user")
-        self._unhashed.append(line.strip())
+        session, user = given.session, given.user
+        if session not in self._good:
+            self._name(session, "session")
+        if user is not None and user not in self._good:
+            self._name(user, "user")
+        self._unhashed.append(line)
         tokens = MESSAGE_TOKENS + self._intake.count(content)
         terms = term_text(content) if self._indexed else ""
-        return session, user, PreparedRow(given.id, given.role, content, created, tokens, terms)
+        row = (given.id, given.role, content, created, tokens, terms, None)
+        into.of(session, user).append((row, self._number, len(line) + len(terms)))
+        return True
 
-    def _parse(self, line: Line) -> tuple[str, str | None, PreparedRow] | None:
+    def _parse(self, line: Line, into: _Into) -> None:
         if isinstance(line, bytes | str):
             if self._number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf") if isinstance(line, bytes) else line.removeprefix("\ufeff")
             if not line.strip():
-                return None
+                return
             if len(line) > MAX_LINE_BYTES:
                 raise InvalidInput(f"longer than {MAX_LINE_BYTES:,} bytes")
             try:
@@ -178,14 +228,15 @@ class Parser:
         user = fields.pop("user") if "user" in fields else fields.get("user_id")
         session_id = self._name(session, "session")
         user_id = None if user is None else self._name(user, "user")
-        self._unhashed.append(raw.strip())
+        self._unhashed.append(raw)
         if fields.get("id") is None:
             fields["id"] = f"line-{self._number:08}-{self._digest()}"
         expires = check_optional_time(fields.pop("expires_at", None), "expires_at")
         message = self._intake.accept(fields)
         if expires is not None:
             message = message.replace(expires_at=expires)
-        return session_id, user_id, prepare(message, term_text(message.text) if self._indexed else "")
+        terms = term_text(message.text) if self._indexed else ""
+        into.of(session_id, user_id).append((row_of(message, terms), self._number, len(raw) + len(terms)))
 
     def _name(self, given: object, field: str) -> str:
         """An id that is checked, once if it comes again."""
@@ -200,6 +251,6 @@ class Parser:
     def _digest(self) -> str:
         """Of all good lines so far."""
         if self._unhashed:
-            self._source.update(b"\n".join(self._unhashed) + b"\n")
+            self._source.update(b"\n".join(map(bytes.strip, self._unhashed)) + b"\n")
             self._unhashed.clear()
         return self._source.copy().hexdigest()

@@ -158,15 +158,14 @@ _SUMMED = 256
 
 def _total(data: bytes) -> int:
     """The sum of the bytes."""
-    if len(data) <= _SUMMED:
-        return (adler32(data) & 0xFFFF) - 1
     pieces = range(0, len(data), _SUMMED)
     return sum(adler32(data[i : i + _SUMMED]) & 0xFFFF for i in pieces) - len(pieces)
 
 
-def _cost(pairs: bytes, plain: bytes, dense: bytes) -> int:
-    one, other = _total(pairs.translate(plain)), _total(pairs.translate(dense))
-    return one if one > other else other
+def _mixed_classes(text: str) -> tuple[bytes, bytes]:
+    """The Latin classes and the scripts of the characters of a text that is not all ASCII."""
+    codes = text.translate(_codes()).encode("latin-1", "replace")
+    return codes.translate(_MIXED_CLASS), codes.translate(_SCRIPT_CLASS)
 
 
 def _pairs(classes: bytes) -> bytes:
@@ -175,10 +174,13 @@ def _pairs(classes: bytes) -> bytes:
     return (number | number >> 4).to_bytes(len(classes))
 
 
-def _mixed_pairs(text: str) -> tuple[bytes, bytes]:
-    """The pairs of Latin classes and the pairs of scripts of a text that is not all ASCII."""
-    codes = text.translate(_codes()).encode("latin-1", "replace")
-    return _pairs(codes.translate(_MIXED_CLASS)), _pairs(codes.translate(_SCRIPT_CLASS))
+def _cost(classes: bytes, plain: bytes, dense: bytes) -> int:
+    """What the pairs of classes cost by the table that makes more of them."""
+    pairs = _pairs(classes)
+    if len(pairs) > _SUMMED:
+        return max(_total(pairs.translate(plain)), _total(pairs.translate(dense)))
+    one, other = adler32(pairs.translate(plain)) & 0xFFFF, adler32(pairs.translate(dense)) & 0xFFFF
+    return (one if one > other else other) - 1
 
 
 def _least(text: str, size: int) -> int:
@@ -206,16 +208,9 @@ def estimate_tokens(text: str) -> int:
     if size > _SLICE:
         return sum(estimate_tokens(text[i : i + _SLICE]) for i in range(0, size, _SLICE))
     if text.isascii():
-        # As _pairs and _cost do it, without their calls: most messages come this way.
-        number = _number(text.encode().translate(_CLASS))
-        pairs = (number | number >> 4).to_bytes(size)
-        if size <= _SUMMED:
-            plain, dense = adler32(pairs.translate(PLAIN)) & 0xFFFF, adler32(pairs.translate(DENSE)) & 0xFFFF
-            units = (plain if plain > dense else dense) - 1
-        else:
-            units = _cost(pairs, PLAIN, DENSE)
+        units = _cost(text.encode().translate(_CLASS), PLAIN, DENSE)
     else:
-        latin, scripts = _mixed_pairs(text)
+        latin, scripts = _mixed_classes(text)
         units = _cost(latin, _PLAIN_MIXED, _DENSE_MIXED) + SCRIPT_UNIT * _cost(scripts, SCRIPT_PLAIN, SCRIPT_DENSE)
     if size >= _LONG:
         units = max(units, _least(text, size))

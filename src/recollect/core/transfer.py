@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from recollect.core.base import Base
 from recollect.core.checks import check_id
-from recollect.core.lines import Batch, Line, LineError, Parser, Run
+from recollect.core.lines import Batch, Line, LineError, Parsed, Parser, Run
 from recollect.core.messages import KNOWN, OURS
 from recollect.errors import InvalidInput, RecollectError, Unavailable
 from recollect.model import JSON, Message, Session
@@ -51,7 +51,7 @@ Progress = Callable[[int, int], None]
 
 def read_here(base: Base, lines: Iterable[Line]) -> Read:
     """Read batches in this process."""
-    batches = Parser(base.intake, indexed=base.store.capabilities.text_search).batches(iter(lines))
+    batches = map(Parsed.batch, Parser(base.intake, indexed=base.store.capabilities.text_search).batches(iter(lines)))
     return lambda: next(batches, None)
 
 
@@ -124,8 +124,8 @@ class _Report:
 
 
 def _append(run: Run) -> Append:
-    terms = [row.terms for row in run.rows]
-    return Append(rows=Prepared(run.rows), terms=terms, session=SessionDefaults(user_id=run.user), echo=False)
+    columns = run.columns
+    return Append(rows=Prepared(columns), terms=columns.terms, session=SessionDefaults(user_id=run.user), echo=False)
 
 
 async def _write(base: Base, runs: list[Run], report: _Report, on_error: OnError) -> None:
@@ -154,7 +154,7 @@ async def _write(base: Base, runs: list[Run], report: _Report, on_error: OnError
         (appended,) = outcome
         assert isinstance(appended, Appended)
         report.written += appended.written
-        report.known += len(run.rows) - appended.written
+        report.known += len(run.lines) - appended.written
         report.sessions.add(run.session)
 
 

@@ -75,11 +75,11 @@ def _ascii_compounds(text: str) -> list[str]:
 
 def _wide_compounds(bare: str, small: str) -> list[str]:
     found: list[str] = []
-    if not _JOINING.isdisjoint(small):
+    if any(map(small.__contains__, _JOINTS)):
         found += _wholes(wide()[1].findall(small))
     if "," in small:
         found += [grouped.replace(",", "") for grouped in _GROUPED.findall(small)]
-    if _CAPITAL_INSIDE.search(bare):
+    if small != bare and _CAPITAL_INSIDE.search(bare):
         found += _capital_parts(bare)
     return found
 
@@ -118,7 +118,7 @@ def piece_tokens(piece: str) -> str:
 
 
 class Pieces(dict[str, str | None]):
-    """From a piece of text between blanks to what `make` makes of it, remembered if it is simple; None if it is not.
+    """From a piece of text between blanks to what `make` makes of it, remembered if it is short; None if it is not simple.
 
     A simple piece is short and holds no compound: its tokens are the same whatever stands around it.
     """
@@ -129,11 +129,12 @@ class Pieces(dict[str, str | None]):
 
     def __missing__(self, piece: str) -> str | None:
         inner = piece.strip(_AROUND)
-        if len(inner) > REMEMBERED_PIECE or not (inner.isalnum() or _JOINING.isdisjoint(inner)):
+        if len(inner) > REMEMBERED_PIECE:
             return None
         if len(self) >= REMEMBERED_PIECES:
             self.clear()
-        made = self[piece] = self._make(inner)
+        is_word = inner.isalnum() or _JOINING.isdisjoint(inner)
+        made = self[piece] = self._make(inner) if is_word else None
         return made
 
 

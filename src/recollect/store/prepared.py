@@ -7,7 +7,7 @@ statements, as they are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import overload
+from typing import TypeAlias, overload
 
 from msgspec import Struct
 
@@ -28,25 +28,13 @@ class More(Struct, array_like=True, frozen=True, gc=False):
     expires_at: str | None
 
 
-class PreparedRow(Struct, array_like=True, frozen=True, gc=False):
-    """A message that is about to be appended.
-
-    Parameters
-    ----------
-    text: the readable text of its content; None beside tool calls. created_at: as `store.codec.dump_time` writes it.
-    terms: by which it is found, separated by single spaces; empty for none.
-    """
-
-    id: str
-    role: str
-    text: str | None
-    created_at: str
-    tokens: int
-    terms: str
-    more: More | None = None
+Row: TypeAlias = tuple[str, str, str | None, str, int, str, More | None]
+"""A message that is about to be appended: its id, role, the readable text of its content (None beside tool calls),
+created_at as `store.codec.dump_time` writes it, tokens, the terms by which it is found (separated by single spaces; empty
+for none), and what few have."""
 
 
-def prepare(message: Message, terms: str) -> PreparedRow:
+def row_of(message: Message, terms: str) -> Row:
     """The row of a message that has its id, created_at and tokens."""
     content, calls, expires = message.content, message.tool_calls, message.expires_at
     assert message.created_at is not None
@@ -63,45 +51,60 @@ def prepare(message: Message, terms: str) -> PreparedRow:
             None if expires is None else dump_time(expires),
         )
     text = content if isinstance(content, str) or content is None else message.text
-    return PreparedRow(message.id, message.role, text, dump_time(message.created_at), message.tokens, terms, more)
+    return message.id, message.role, text, dump_time(message.created_at), message.tokens, terms, more
 
 
-def message_of(row: PreparedRow) -> Message:
-    """The message of a row; not stored yet, it has no number and no session."""
-    more = row.more
-    if more is None:
-        return Message(row.role, row.text, id=row.id, created_at=_time(row.created_at), tokens=row.tokens)
-    return Message(
-        row.role,
-        row.text if more.parts is None else load_parts(more.parts),
-        id=row.id,
-        name=more.name,
-        metadata=load_object(more.metadata),
-        created_at=_time(row.created_at),
-        tool_calls=None if more.tool_calls is None else load_json(more.tool_calls),
-        tool_call_id=more.tool_call_id,
-        extra=load_object(more.extra),
-        tokens=row.tokens,
-        expires_at=None if more.expires_at is None else _time(more.expires_at),
-    )
+class Columns(Struct, array_like=True, frozen=True):
+    """Rows that are about to be appended, a sequence for each of what all of them have; `more` by the row's place."""
+
+    ids: Sequence[str]
+    roles: Sequence[str]
+    texts: Sequence[str | None]
+    created: Sequence[str]
+    tokens: Sequence[int]
+    terms: Sequence[str]
+    more: dict[int, More]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def message(self, place: int) -> Message:
+        """One of them; not stored yet, it has no number and no session."""
+        role, text, more = self.roles[place], self.texts[place], self.more.get(place)
+        id, created, tokens = self.ids[place], _time(self.created[place]), self.tokens[place]
+        if more is None:
+            return Message(role, text, id=id, created_at=created, tokens=tokens)
+        return Message(
+            role,
+            text if more.parts is None else load_parts(more.parts),
+            id=id,
+            name=more.name,
+            metadata=load_object(more.metadata),
+            created_at=created,
+            tool_calls=None if more.tool_calls is None else load_json(more.tool_calls),
+            tool_call_id=more.tool_call_id,
+            extra=load_object(more.extra),
+            tokens=tokens,
+            expires_at=None if more.expires_at is None else _time(more.expires_at),
+        )
 
 
 class Prepared(Sequence[Message]):
-    """Rows as a sequence of their messages, which are made when first looked at."""
+    """Columns as a sequence of their messages, which are made when first looked at."""
 
-    def __init__(self, rows: Sequence[PreparedRow]) -> None:
-        self.rows = rows
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
         self._messages: list[Message] | None = None
 
     @property
     def messages(self) -> list[Message]:
         """The messages."""
         if self._messages is None:
-            self._messages = list(map(message_of, self.rows))
+            self._messages = list(map(self.columns.message, range(len(self.columns))))
         return self._messages
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.columns)
 
     def __iter__(self) -> Iterator[Message]:
         return iter(self.messages)
@@ -114,6 +117,13 @@ class Prepared(Sequence[Message]):
         return self.messages[index]
 
 
-def prepared(messages: Sequence[Message], terms: Sequence[str]) -> Sequence[PreparedRow]:
-    """The rows of an append."""
-    return messages.rows if isinstance(messages, Prepared) else list(map(prepare, messages, terms))
+def columns_of(rows: Sequence[Row]) -> Columns:
+    """Rows, of which there is at least one, as columns."""
+    ids, roles, texts, created, tokens, terms, more = zip(*rows, strict=True)
+    some = {place: one for place, one in enumerate(more) if one is not None} if any(more) else {}
+    return Columns(ids, roles, texts, created, tokens, terms, some)
+
+
+def prepared(messages: Sequence[Message], terms: Sequence[str]) -> Columns:
+    """The columns of an append, which is not empty."""
+    return messages.columns if isinstance(messages, Prepared) else columns_of(list(map(row_of, messages, terms)))

@@ -17,7 +17,7 @@ from typing import Any
 from recollect.model import Message
 from recollect.store import Append, Appended, Commit
 from recollect.store.codec import dump_time
-from recollect.store.prepared import PreparedRow, message_of, prepared
+from recollect.store.prepared import Columns, prepared
 from recollect.stores.sqlite import index
 from recollect.stores.sqlite.append import COUNT_UP, INSERT_NEW, MINUTE, Head, filled
 from recollect.stores.sqlite.by_user import MAX_SEQ
@@ -45,10 +45,8 @@ _INSERT_PLAIN = """
 INSERT INTO recollect_messages (position, scope, session_no, session_id, seq, id, role, content, user_id, metadata,
     extra, created_at, tokens, terms)
 VALUES (?1, ?2, ?1 >> 32, ?3, ?1 & 0xffffffff, ?4, ?5, ?6, ?7, '{}', '{}', ?8, ?9, ?10)
-ON CONFLICT (session_no, id) DO NOTHING
 """
 """Of a row that has no more: a third faster than with each column a value."""
-_ID, _ROLE, _TEXT, _CREATED, _TOKENS, _TERMS, _MORE = map(attrgetter, PreparedRow.__struct_fields__)
 _NUMBER = attrgetter("number")
 _KNOWN = "SELECT 1 FROM recollect_messages WHERE session_no = ? AND id = ?"
 
@@ -88,7 +86,7 @@ def append_all(connection: sqlite3.Connection, commits: Sequence[Commit], now: d
     for session, op in appends.items():
         head = heads.get(session) or new[session]
         rows = prepared(op.rows, op.terms)
-        if len(set(map(_ID, rows))) < len(rows) or head.last + len(rows) > MAX_SEQ:
+        if len(set(rows.ids)) < len(rows) or head.last + len(rows) > MAX_SEQ:
             raise Unusual
         run = Rows(scope, session, head.owner, head.number, head.last + 1, rows)
         runs.append(run)
@@ -97,10 +95,12 @@ def append_all(connection: sqlite3.Connection, commits: Sequence[Commit], now: d
         appended.written = len(rows)
         results.append([appended])
     runs.sort(key=_NUMBER)
-    written = connection.executemany(_INSERT_PLAIN, chain.from_iterable(map(Rows.plain, runs))).rowcount
-    if any(run.mixed for run in runs):
-        written += connection.executemany(INSERT_NEW, chain.from_iterable(map(Rows.others, runs))).rowcount
-    if written < sum(len(run.rows) for run in runs):
+    try:
+        connection.executemany(_INSERT_PLAIN, chain.from_iterable(map(Rows.plain, runs)))
+    except sqlite3.IntegrityError as error:  # an id that is there
+        raise Unusual from error
+    others = [values for run in runs for values in run.others()]
+    if others and connection.executemany(INSERT_NEW, others).rowcount < len(others):
         raise Unusual
     connection.executemany(
         _NEW_HEADER,
@@ -146,63 +146,57 @@ class Rows:
     Parameters
     ----------
     number: of the session. first: the ``seq`` of the first of them.
-
-    Attributes
-    ----------
-    mixed: whether some have more than `_INSERT_PLAIN` writes.
     """
 
-    __slots__ = ("first", "mixed", "number", "owner", "rows", "scope", "session")
+    __slots__ = ("first", "number", "owner", "rows", "scope", "session")
 
-    def __init__(
-        self, scope: str, session: str, owner: str | None, number: int, first: int, rows: Sequence[PreparedRow]
-    ) -> None:
+    def __init__(self, scope: str, session: str, owner: str | None, number: int, first: int, rows: Columns) -> None:
         self.scope = scope
         self.session = session
         self.owner = owner
         self.number = number
         self.first = first
         self.rows = rows
-        self.mixed = any(map(_MORE, rows))
 
     def plain(self) -> Iterator[tuple[Any, ...]]:
-        """The values of `_INSERT_PLAIN`."""
+        """The values of `_INSERT_PLAIN`, for rows that have no more."""
         rows = self.rows
         values = zip(
             count(self.number << 32 | self.first),
             repeat(self.scope),
             repeat(self.session),
-            map(_ID, rows),
-            map(_ROLE, rows),
-            map(_TEXT, rows),
+            rows.ids,
+            rows.roles,
+            rows.texts,
             repeat(self.owner),
-            map(_CREATED, rows),
-            map(_TOKENS, rows),
-            index.encode_all(list(map(_TERMS, rows))),
-            strict=False,  # two of them are endless
+            rows.created,
+            rows.tokens,
+            index.encode_all(rows.terms),
+            strict=False,  # three of them are endless
         )
-        return compress(values, [row.more is None for row in rows]) if self.mixed else values
+        return compress(values, [place not in rows.more for place in range(len(rows))]) if rows.more else values
 
     def others(self) -> Iterator[tuple[Any, ...]]:
-        """The values of `INSERT_NEW` for rows that have more."""
-        number = self.number
-        for seq, row in enumerate(self.rows, self.first):
-            more = row.more
-            if more is not None:
-                head = (number << 32 | seq, self.scope, number, self.session, seq, row.id, row.role, row.text)
-                calls = (more.tool_calls, more.tool_call_id, more.extra)
-                tail = (row.created_at, more.expires_at, row.tokens, index.encode(row.terms))
-                yield (*head, more.parts, more.name, self.owner, more.metadata, *calls, *tail)
+        """The values of `INSERT_NEW`, for rows that have more."""
+        number, rows = self.number, self.rows
+        for place, more in rows.more.items():
+            seq = self.first + place
+            said = (rows.ids[place], rows.roles[place], rows.texts[place])
+            head = (number << 32 | seq, self.scope, number, self.session, seq, *said)
+            calls = (more.tool_calls, more.tool_call_id, more.extra)
+            tail = (rows.created[place], more.expires_at, rows.tokens[place], index.encode(rows.terms[place]))
+            yield (*head, more.parts, more.name, self.owner, more.metadata, *calls, *tail)
 
     def messages(self) -> Iterator[Message]:
         """The messages as they are stored."""
-        for seq, row in enumerate(self.rows, self.first):
-            yield message_of(row).replace(seq=seq, session_id=self.session, user_id=self.owner)
+        for place in range(len(self.rows)):
+            message = self.rows.message(place)
+            yield message.replace(seq=self.first + place, session_id=self.session, user_id=self.owner)
 
 
-def _count(head: Head, rows: Sequence[PreparedRow], now: str) -> None:
+def _count(head: Head, rows: Columns, now: str) -> None:
     """Count a header on by rows."""
-    created = list(map(_CREATED, rows))
+    created = rows.created
     in_order = sorted(created)
     if created != in_order or created[0] < head.latest:
         head.ordered = 0
@@ -227,7 +221,7 @@ def _heads(connection: sqlite3.Connection, scope: str, appends: dict[str, Append
     session, head = next(iter(heads.items()), (None, None))
     if session is not None and head is not None:  # a look at one tells an import that is repeated
         known = connection.execute(
-            _KNOWN, (head.number, prepared(appends[session].rows, appends[session].terms)[0].id)
+            _KNOWN, (head.number, prepared(appends[session].rows, appends[session].terms).ids[0])
         ).fetchone()
         if known is not None:
             raise Unusual
@@ -243,6 +237,6 @@ def _new_heads(
     for session, op in appends.items():
         if session not in heads:
             number += 1
-            begun = min(now, *map(_CREATED, prepared(op.rows, op.terms)))
+            begun = min(now, *prepared(op.rows, op.terms).created)
             new[session] = Head(number, op.session.user_id, 0, begun, None, "9", "", 1, begun[:16])
     return new

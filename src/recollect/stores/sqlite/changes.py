@@ -63,20 +63,14 @@ class Changes:
         appended = append_alone(connection, commit.partition, op, self._nexts, dump_time(self._now()))
         return None if appended is None else [appended]
 
-    def apply_many(self, connection: sqlite3.Connection, commits: Sequence[Commit]) -> list[list[Result]]:
-        """Many commits, each as `apply` does it; raises what one of them raises, to have all undone."""
-        if bulk.worthwhile(commits):
-            connection.execute("SAVEPOINT bulk")
-            try:
-                results = bulk.append_all(connection, commits, self._now())
-            except bulk.Unusual:
-                connection.execute("ROLLBACK TO bulk")
-            else:
-                self.index_due = True
-                return [list(result) for result in results]
-            finally:
-                connection.execute("RELEASE bulk")
-        return [self.apply(connection, commit) for commit in commits]
+    def apply_all(self, connection: sqlite3.Connection, commits: Sequence[Commit]) -> list[list[Result]] | None:
+        """Many commits table by table; None where they have to be done one by one, and what was written undone."""
+        try:
+            results = bulk.append_all(connection, commits, self._now())
+        except bulk.Unusual:
+            return None
+        self.index_due = True
+        return [list(result) for result in results]
 
     def finish(self, connection: sqlite3.Connection) -> None:
         """Before the transaction ends: what is done once for all its commits."""

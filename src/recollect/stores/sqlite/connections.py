@@ -24,6 +24,12 @@ CHECKPOINT_BYTES = {"full": 1024 * 1024, "normal": 16 * 1024 * 1024}
 over rather than grown: a flush that also has to record a file's new length takes twice as long. Without a flush a
 commit, a long log means fewer stalls."""
 
+BULK_CHECKPOINT_BYTES = 16 * 1024 * 1024
+"""The same while much is written: a page that several commits change is copied once."""
+
+CACHE_KIBIBYTES = 4 * 1024
+"""Of pages kept by the writing connection: what a commit of ten thousand messages changes."""
+
 MAX_READERS = 16
 
 _alive: weakref.WeakSet[Connections] = weakref.WeakSet()
@@ -45,7 +51,7 @@ class Connections:
         self._synchronous = synchronous
         self._busy_timeout = busy_timeout
         self._immutable = False
-        self._log_pages = 0
+        self._page = PAGE_BYTES
         self._users = 0
         self._reset()
         _alive.add(self)
@@ -59,7 +65,7 @@ class Connections:
         self._open_lock = threading.Lock()
         self.write_lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
-        self._checkpoints = True
+        self._copied_at = -1
         self._readers: deque[sqlite3.Connection] = deque()
 
     @property
@@ -144,21 +150,26 @@ class Connections:
                 else:
                     connection.close()
 
-    def begin(self) -> None:
+    def begin(self, *, bulk: bool = False) -> None:
         """Begin a writing transaction, waiting for other processes; the caller holds `write_lock`.
 
         Waits are short and random: with SQLite's own growing ones the latest of many processes starves.
+
+        Parameters
+        ----------
+        bulk: whether it writes so much that the log had better be copied back less often.
         """
-        self.let_copy(True)
+        self.copy_log_at(BULK_CHECKPOINT_BYTES if bulk else None)
         if not self.begin_now():
             self._begin_patiently(self.writer)
 
-    def let_copy(self, allowed: bool) -> None:
-        """Whether the commits to come may copy the log back into the file when it is long; the caller holds `write_lock`."""
-        if allowed != self._checkpoints:
-            pages = self._log_pages if allowed else 0
-            self.writer.execute(f"PRAGMA wal_autocheckpoint = {pages}")
-            self._checkpoints = allowed
+    def copy_log_at(self, size: int | None = None) -> None:
+        """How long, in bytes, the log is when a commit copies it back into the file: not given as it is usual, 0 for
+        never; the caller holds `write_lock`."""
+        size = CHECKPOINT_BYTES[self._synchronous] if size is None else size
+        if size != self._copied_at:
+            self.writer.execute(f"PRAGMA wal_autocheckpoint = {size // self._page}")
+            self._copied_at = size
 
     def begin_now(self) -> bool:
         """Begin a writing transaction; False if another process is writing."""
@@ -254,9 +265,8 @@ class Connections:
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
             if self._synchronous == "full":
                 connection.execute("PRAGMA fullfsync = 1")
-            (page,) = connection.execute("PRAGMA page_size").fetchone()
-            self._log_pages = CHECKPOINT_BYTES[self._synchronous] // page
-            connection.execute(f"PRAGMA wal_autocheckpoint = {self._log_pages}")
+            (self._page,) = connection.execute("PRAGMA page_size").fetchone()
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
             connection.execute("PRAGMA journal_size_limit = 67108864")
             connection.execute("PRAGMA secure_delete = 1")
             connection.execute("PRAGMA temp_store = MEMORY")

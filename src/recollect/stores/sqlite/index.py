@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from string import ascii_uppercase
 from typing import Any
 
 from recollect.model import Message
@@ -132,27 +133,31 @@ def scrubbed(connection: sqlite3.Connection, deleted: int) -> int:
     ).rowcount
 
 
+_AS_IT_IS = bytes(
+    point for point in range(256) if point != 127 and chr(point) not in "~" + ascii_uppercase and point > 31
+)
+
+
 def encode(terms: str) -> str:
-    """Terms as FTS5 keeps them apart: it folds case, and splits at some characters. What is all lower-case letters and
-    digits stays readable; any other term is written as ``~`` and the hexadecimal of its UTF-8."""
-    if terms.isascii():
-        if "~" not in terms and terms.isprintable() and (terms.islower() or not terms):
-            return terms
-    elif "~" not in terms and terms == terms.lower() and terms.replace(" ", "").isalnum():
-        return terms
-    return " ".join(map(_encode_one, terms.split(" ")))
+    """Terms as FTS5 keeps them apart: it folds ASCII capitals, and splits at blanks and control characters. A term with
+    one of these is written as ``~`` and the hexadecimal of its UTF-8; nearly all terms stay as they are."""
+    return terms if _is_plain(terms) else " ".join(map(_encode_one, terms.split(" ")))
 
 
 def encode_all(terms: Sequence[str]) -> Sequence[str]:
     """`encode` of each; one look at all of them together is mostly enough."""
-    together = " ".join(terms)
-    return terms if encode(together) is together else list(map(encode, terms))
+    return terms if _is_plain(" ".join(terms)) else list(map(encode, terms))
+
+
+def _is_plain(terms: str) -> bool:
+    try:
+        return not terms.encode().translate(None, _AS_IT_IS)
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
 
 
 def _encode_one(term: str) -> str:
-    if "~" not in term and term == term.lower() and (term.isalnum() or (term.isascii() and term.isprintable())):
-        return term
-    return "~" + term.encode("utf-8", "surrogatepass").hex()
+    return term if _is_plain(term) else "~" + term.encode("utf-8", "surrogatepass").hex()
 
 
 def search(

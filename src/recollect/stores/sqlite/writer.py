@@ -61,7 +61,7 @@ class Writer:
         self._connections = connections
         self._apply = changes.apply
         self._apply_alone = changes.apply_alone
-        self._apply_many = changes.apply_many
+        self._apply_all = changes.apply_all
         self._finish = changes.finish
         self._changes = changes
         self._begun = 0
@@ -97,7 +97,7 @@ class Writer:
             self._begun += 1
             if connections.flushes or self._changes.index_due or self._begun % IN_PLACE < 2:
                 return partial(self._end, connection, outcomes)
-            connections.let_copy(False)
+            connections.copy_log_at(0)
             connection.execute("COMMIT")
         except BaseException as error:
             _undo(connection)
@@ -110,7 +110,7 @@ class Writer:
 
     def _end(self, connection: sqlite3.Connection, outcomes: list[Outcome]) -> list[Outcome]:
         try:
-            self._connections.let_copy(True)
+            self._connections.copy_log_at()
             self._finish(connection)
             connection.execute("COMMIT")
         except BaseException as error:
@@ -154,7 +154,7 @@ class Writer:
         connections = self._connections
         connection = connections.writer
         try:
-            connections.let_copy(True)
+            connections.copy_log_at()
             try:
                 done = self._apply_alone(connection, commit)
             except sqlite3.OperationalError as error:
@@ -207,9 +207,15 @@ class Writer:
 
     def _together(self, connection: sqlite3.Connection, commits: Sequence[Commit]) -> list[Outcome] | None:
         """All commits in a new transaction; None, with nothing done, if one of them fails."""
+        if bulk.worthwhile(commits):
+            self._connections.begin(bulk=True)
+            results = self._apply_all(connection, commits)
+            if results is not None:
+                return list(results)
+            connection.execute("ROLLBACK")
         self._connections.begin()
         try:
-            return list(self._apply_many(connection, commits))
+            return [self._apply(connection, commit) for commit in commits]
         except _OF_ONE:
             connection.execute("ROLLBACK")
             return None
