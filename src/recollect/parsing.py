@@ -116,7 +116,9 @@ class ReadElsewhere:
         assert self._process.stdout is not None
         _widen(self._process.stdin)
         _widen(self._process.stdout)
-        threading.Thread(target=self._receive, args=(self._process.stdout,), daemon=True).start()
+        output = (self._process.stdout,)
+        self._receiver = threading.Thread(target=self._receive, args=output, name="recollect-import", daemon=True)
+        self._receiver.start()
         self._send(first)
         self._send(second)
 
@@ -134,25 +136,29 @@ class ReadElsewhere:
     def _receive(self, file: IO[bytes]) -> None:
         """Take in what comes back, a batch ahead of what is written: the process need not wait for the writing, and what
         it made is decoded while the disk is waited for."""
-        received = self._received
         try:
-            while True:
-                head = _decode_batch(_read_frame(file))
-                batch = None
-                if head is not None:
-                    self._wanted.acquire()
-                    runs = [_decode_run(_read_frame(file)) for _ in range(head.runs)]
-                    batch = Batch(runs, head.failure, head.lines, head.bytes)
-                received.put(batch)
-                del batch  # or the next one would be made beside it
-        except (EOFError, OSError, ValueError):
-            received.put(_DIED)
+            with suppress(EOFError, OSError):
+                while True:
+                    head = _decode_batch(_read_frame(file))
+                    batch = None
+                    if head is not None:
+                        self._wanted.acquire()
+                        if self._process is None:
+                            return
+                        runs = [_decode_run(_read_frame(file)) for _ in range(head.runs)]
+                        batch = Batch(runs, head.failure, head.lines, head.bytes)
+                    self._received.put(batch)
+                    del batch  # or the next one would be made beside it
+        finally:
+            self._received.put(_DIED)
 
     def close(self) -> None:
         """End the process."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
+            self._wanted.release()
+            self._receiver.join()
             process.communicate()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -142,6 +143,24 @@ def test_the_process_dies(url: str) -> None:
         memory.import_lines(lines, second_process=True)
         assert memory.stats().messages == 25_000
     assert processes() == before
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_an_import_that_is_given_up(url: str, after: int) -> None:
+    """Whatever is on its way then, neither the process nor the thread that listens to it is left."""
+    before, calls = processes(), []
+
+    def give_up(*_: int) -> None:
+        calls.append(1)
+        if len(calls) == after:
+            raise KeyError("enough")
+
+    with Recollect(url) as memory:
+        with pytest.raises(KeyError, match="enough"):
+            memory.import_lines(some_lines(60_000), second_process=True, progress=give_up)
+        assert 0 < memory.stats().messages < 60_000
+    assert processes() == before
+    assert "recollect-import" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_source_that_fails(url: str) -> None:
