@@ -136,3 +136,20 @@ def test_a_repeated_id_between_new_ones_takes_no_number_and_no_place_in_the_feed
         info = session.info()
         assert info is not None
         assert (info.message_count, info.last_seq) == (6, 6)
+
+
+@pytest.mark.parametrize("second_process", [False, True])
+def test_many_messages_in_the_order_of_time_are_known_to_be(tmp_path: Path, second_process: bool) -> None:
+    """A user's messages are found by time in such a session by halving; one that goes back in time is read."""
+    lines = [
+        b'{"session":"%s","role":"user","content":"x","id":"%d","created_at":"2026-01-01T00:%02d:%02d.000000Z"}'
+        % (session, i, *divmod(3000 - i if session == b"back" and i > 2990 else i, 60))
+        for i in range(3000)
+        for session in (b"ahead", b"back")
+    ]
+    with Recollect(f"sqlite:///{tmp_path}/o.db") as memory:
+        assert memory.import_lines(lines, second_process=second_process).written == 6000
+    with sqlite3.connect(tmp_path / "o.db") as connection:
+        ordered = dict(connection.execute("SELECT session_id, time_ordered FROM recollect_sessions"))
+    connection.close()
+    assert ordered == {"ahead": 1, "back": 0}

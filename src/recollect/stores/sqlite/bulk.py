@@ -196,7 +196,7 @@ class Rows:
 
 def _count(head: Head, rows: Columns, now: str) -> None:
     """Count a header on by rows."""
-    created = rows.created
+    created = list(rows.created)
     in_order = sorted(created)
     if created != in_order or created[0] < head.latest:
         head.ordered = 0
