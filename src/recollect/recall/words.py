@@ -131,10 +131,12 @@ class Pieces(dict[str, str | None]):
         inner = piece.strip(_AROUND)
         if len(inner) > REMEMBERED_PIECE:
             return None
-        if len(self) >= REMEMBERED_PIECES:
-            self.clear()
         is_word = inner.isalnum() or _JOINING.isdisjoint(inner)
-        made = self[piece] = self._make(inner) if is_word else None
+        made = self._make(inner) if is_word else None
+        if len(piece) <= 2 * REMEMBERED_PIECE:
+            if len(self) >= REMEMBERED_PIECES:
+                self.clear()
+            self[piece] = made
         return made
 
 
