@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from recollect import ConfigError, CorruptRecord, Recollect, Unavailable
+from recollect import ConfigError, CorruptRecord, Message, Recollect, Unavailable
+from recollect.connect import connect
+from recollect.store import Append, BlockingDriver, Commit, Partition
+from recollect.store.driver import drive
 
 HI = {"role": "user", "content": "hi"}
 
@@ -179,3 +182,20 @@ def test_a_copy_of_the_files_of_a_killed_process_opens_whole(tmp_path: Path) -> 
     memory.close()
     with Recollect(f"sqlite:///{tmp_path}/copy/live.db") as copied:
         assert [row.content for row in copied.session("s").tail(100)] == [str(number) for number in range(20)]
+
+
+def test_one_of_many_that_cannot_be_written_leaves_the_others(tmp_path: Path) -> None:
+    """Many commits are written table by table; what one of them cannot do is said, and the others are there."""
+    store, driver = connect(f"sqlite:///{tmp_path}/m.db"), BlockingDriver()
+    drive(store.open(driver))
+
+    def commit(number: int) -> Commit:
+        text = "half \ud83c of a pair" if number == 7 else "whole"
+        row = Message("user", text, id="m", created_at=driver.now(), tokens=1)
+        return Commit(Partition("t", "session", f"s-{number:02}"), [Append(rows=[row], terms=["word"])])
+
+    with pytest.raises(UnicodeEncodeError):
+        drive(store.commit_many(list(map(commit, range(40)))))
+    written = [number for number in range(40) if drive(store.query("messages", ("t", f"s-{number:02}"), limit=9))]
+    drive(store.close())
+    assert written == [number for number in range(40) if number != 7]

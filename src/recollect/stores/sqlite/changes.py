@@ -63,12 +63,9 @@ class Changes:
         appended = append_alone(connection, commit.partition, op, self._nexts, dump_time(self._now()))
         return None if appended is None else [appended]
 
-    def apply_all(self, connection: sqlite3.Connection, commits: Sequence[Commit]) -> list[list[Result]] | None:
-        """Many commits table by table; None where they have to be done one by one, and what was written undone."""
-        try:
-            results = bulk.append_all(connection, commits, self._now())
-        except bulk.Unusual:
-            return None
+    def apply_all(self, connection: sqlite3.Connection, commits: Sequence[Commit]) -> list[list[Result]]:
+        """Many commits table by table. Raises `bulk.Unusual` where they have to be done one by one."""
+        results = bulk.append_all(connection, commits, self._now())
         self.index_due = True
         return [list(result) for result in results]
 

@@ -209,10 +209,10 @@ class Writer:
         """All commits in a new transaction; None, with nothing done, if one of them fails."""
         if bulk.worthwhile(commits):
             self._connections.begin(bulk=True)
-            results = self._apply_all(connection, commits)
-            if results is not None:
-                return list(results)
-            connection.execute("ROLLBACK")
+            try:
+                return list(self._apply_all(connection, commits))
+            except (bulk.Unusual, *_OF_ONE):
+                connection.execute("ROLLBACK")
         self._connections.begin()
         try:
             return [self._apply(connection, commit) for commit in commits]
