@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from recollect import AsyncRecollect, Hit, Recollect, Store
-from recollect.core import coverage, signs, sources
+from recollect.core import coverage, recall, signs, sources
 from recollect.core.views import Views
 from tests.library.test_vectors import MEANINGS, Meanings, say
 from tests.services import dynamodb
@@ -241,3 +241,26 @@ def make_store_of(place: Path) -> Iterator[Store]:
     """DynamoDB with an index for the vectors of `Meanings`."""
     yield dynamodb.make_store(place, vector_dimensions=len(MEANINGS) + 1)
     dynamodb.remove_tables(place)
+
+
+def test_a_question_about_what_was_never_said(memory: Recollect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All share stop words with it: no more of them are looked through than of any question. What it is about is found
+    behind them."""
+    limits: list[int] = []
+    searched = type(memory.store).search
+
+    async def counted(self: Store, *args: Any, **named: Any) -> Any:
+        limits.append(named["limit"])
+        return await searched(self, *args, **named)
+
+    monkeypatch.setattr(type(memory.store), "search", counted)
+    monkeypatch.setattr(recall, "CANDIDATES", 5)
+    monkeypatch.setattr(recall, "FIRST_REACH", 1)
+    memory.session("s-5").append([say(f"All of this is of the {n}.") for n in range(40)])
+    assert asked(memory, "is all of this of the xylophone") == []
+    assert len(limits) <= 2
+    memory.session("s-2").append(
+        say("The xylophone is old, as is all that I have, and it stands in the attic of my aunt.")
+    )
+    hits = asked(memory, "is all of this of the xylophone")
+    assert "xylophone" in hits[0].text

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from recollect.core.asking import bare_of, kinds_of
@@ -13,7 +14,7 @@ from recollect.core.coverage import Coverage, cover
 from recollect.core.embedding import Asked, embed_query, knows_language
 from recollect.core.views import Log, Reading, View
 from recollect.model import Message, Session
-from recollect.recall.analyzer import query_terms
+from recollect.recall.analyzer import Kind, query_words
 from recollect.store import Filter, Found, Stretch
 
 if TYPE_CHECKING:
@@ -55,17 +56,29 @@ class Candidates(NamedTuple):
     more: bool
 
 
-async def candidates(base: Base, whole: View, text: str, narrowed: Filter, limit: int, around: int) -> Candidates:
+def said(text: str) -> tuple[list[str], list[str]]:
+    """The terms of a question, and those that say what it is about: without stop words and single syllables, where it has
+    others."""
+    words = query_words(text)
+    chosen = [word.terms for word in words if word.kind in {Kind.CONTENT, Kind.IDEOGRAPH}]
+    every, telling = (
+        list(dict.fromkeys(chain.from_iterable(some))) for some in ([word.terms for word in words], chosen)
+    )
+    return every[:MAX_QUERY_TERMS], (telling or every)[:MAX_QUERY_TERMS]
+
+
+async def candidates(
+    base: Base, whole: View, text: str, terms: Sequence[str], narrowed: Filter, limit: int, around: int
+) -> Candidates:
     """What the store's index finds for a question.
 
     Parameters
     ----------
-    whole: the view that would hold the partition. limit: candidates by words at most. around: hits that are wanted, each
-        with its neighbours.
+    whole: the view that would hold the partition. terms: of the question, by which it is found. limit: candidates by words
+        at most. around: hits that are wanted, each with its neighbours.
     """
     from recollect.recall.index import Statistics
 
-    terms = query_terms(text)[:MAX_QUERY_TERMS]
     found = await base.store.search(base.scope, terms=terms, limit=limit, filter=narrowed)
     shown = _Shown(base, max(around, AROUND))
     await shown.add(found)

@@ -14,7 +14,7 @@ from recollect.core.asking import Question, bare_of, checked, kinds_of
 from recollect.core.base import Base
 from recollect.core.checks import check_id
 from recollect.core.embedding import Asked, embed_query, embed_rows, knows_language
-from recollect.core.large import CANDIDATES, behind, candidates
+from recollect.core.large import CANDIDATES, behind, candidates, said
 from recollect.core.memories import memory_of
 from recollect.core.sources import (
     logs_of_all,
@@ -244,11 +244,15 @@ async def _answer_from_index(base: Base, whole: View, question: Question, user: 
     narrowed = _narrowed(question, user)
     anywhere = structs.replace(question, session_id=None)
     limit = max(CANDIDATES, wanted * FIRST_REACH)
+    terms, telling = said(question.text)
+    having: dict[str, int] = {}
     while True:
-        view, asked, statistics, more = await candidates(base, whole, question.text, narrowed, limit, wanted)
-        hits = await _ranked(base, view, anywhere, asked, statistics=statistics)
+        view, asked, statistics, more = await candidates(base, whole, question.text, terms, narrowed, limit, wanted)
+        having = {**having, **statistics.having}
+        hits = await _ranked(base, view, anywhere, asked, statistics=statistics._replace(having=having))
         if len(hits) >= wanted or not more:
             return hits
+        terms = telling  # of what shares only stop words with a question there is no end, and it is no answer
         limit *= 8
 
 
