@@ -79,6 +79,12 @@ class DocumentIn(Form):
     title: str | None = Field(None, min_length=1, max_length=512)
     metadata: JSONObject | None = Field(None, description="Of every passage.")
     chunk_tokens: int | None = Field(None, ge=8, le=100_000, description="Of a passage at most; 200 when not given.")
+    overlap_tokens: int | None = Field(
+        None,
+        ge=0,
+        le=50_000,
+        description="Repeated at the beginning of the next passage, up to half of one; 15 % when not given.",
+    )
     ttl: float | None = Field(None, gt=0, le=LONGEST_TTL, description="Seconds until it is gone.")
 
 
