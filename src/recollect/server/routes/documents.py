@@ -102,7 +102,7 @@ async def _uploaded(request: Request) -> DocumentIn:
         if "metadata" in told:
             told["metadata"] = json_object(told["metadata"], "metadata")
         found = await asyncio.to_thread(read_file, await upload.read(), name, upload.content_type)
-    return DocumentIn.model_validate({"id": name, "title": found.title, **told, "text": found.text})
+    return DocumentIn.model_validate({"id": name, "title": found.title, **told, "text": found.text}, strict=False)
 
 
 @router.get(

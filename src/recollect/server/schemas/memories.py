@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from recollect.server.schemas.base import LONGEST_TTL, Form, JSONObject, Out
+from recollect.server.schemas.base import LONGEST_TTL, Form, Instant, JSONObject, Out
 from recollect.server.schemas.messages import MessageOut
 
 
@@ -26,7 +26,7 @@ class MemoryIn(Form):
     kind: str | None = Field(None, min_length=1, max_length=512, examples=["preference"])
     subject: str | None = Field(None, min_length=1, max_length=512, description="Whom or what it is about.")
     source: JSONObject | None = Field(None, description="Where it comes from.")
-    created_at: datetime | None = Field(None, description="When it was learned; now when not given.")
+    created_at: Instant | None = Field(None, description="When it was learned; now when not given.")
     ttl: float | None = Field(None, gt=0, le=LONGEST_TTL, description="Seconds until it is gone.")
     unique: Literal["exact", "near"] | None = Field(
         None, description="Give back one that says the same, or nearly the same, instead of keeping another."
