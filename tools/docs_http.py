@@ -57,7 +57,7 @@ def _call(method: str, path: str, operation: dict[str, Any]) -> str:
     parts = [f"### {operation['summary']}", code(f"{method} {path}", "text"), operation.get("description", "")]
     rows: Table = []
     for parameter in operation.get("parameters", ()):
-        schema = parameter["schema"]
+        schema = parameter["schema"] if "schema" in parameter else parameter["content"]["application/json"]["schema"]
         said = parameter.get("description") or schema.get("description") or _inner(schema).get("description", "")
         default = schema.get("default")
         place = parameter["in"] if parameter["in"] != "query" else ""

@@ -11,6 +11,7 @@ import pytest
 from recollect import InvalidInput, Recollect
 from recollect.core import sources
 from recollect.core.base import Base
+from recollect.recall import ranking
 from recollect.testing.clock import START, ManualClock
 from tests.library.contexts import said
 from tests.library.harness import Opener
@@ -244,6 +245,35 @@ def test_scores_of_several_places_are_of_one_kind(memory: Recollect) -> None:
     mine, theirs, *_ = memory.search("Where does the zebra live?", user="ann", namespaces=[("docs",), ("docs",)])
     assert {mine.text, theirs.text} == {"The zebra lives in the harbour.", "A zebra lives in the harbour."}
     assert mine.score == pytest.approx(theirs.score, rel=0.35)
+
+
+def test_a_word_that_is_gone_from_one_place_only(memory: Recollect) -> None:
+    """Forgotten here and known there, it is searched for in both."""
+    memory.session("s", "ann").append(say("zebra lions"))
+    docs = memory.namespace("docs")
+    docs.remember_document("a", "zebra facts")
+    docs.remember_document("b", "lions eat")
+    places = {"user": "ann", "namespaces": [("docs",)]}
+    assert set(found(memory, "zebra lions", **places)) == {"zebra lions", "zebra facts", "lions eat"}
+    docs.forget_document("a")
+    assert set(found(memory, "zebra lions", **places)) == {"zebra lions", "lions eat"}
+
+
+def test_a_search_that_fails_spoils_none_after_it(memory: Recollect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever keeps its error does not keep the index from growing."""
+
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    session = memory.session("s", "ann")
+    session.append(say("one zebra"))
+    with monkeypatch.context() as broken:
+        broken.setattr(ranking, "_explained", fail)
+        with pytest.raises(ZeroDivisionError) as kept:
+            found(memory, "zebra")
+    session.append(say("two zebras"))
+    assert set(found(memory, "zebra")) == {"one zebra", "two zebras"}
+    assert kept.value.__traceback__ is not None
 
 
 def test_what_is_not_to_be_recalled(memory: Recollect, monkeypatch: pytest.MonkeyPatch) -> None:

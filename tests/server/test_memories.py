@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -136,6 +137,63 @@ def test_files_are_uploaded(api: TestClient) -> None:
     for name, data in (("x.pdf", b"%PDF-1.4 broken"), ("x.png", b"\x89PNG"), ("empty.txt", b""), ("bin", bytes(1000))):
         problem(api.post("/api/v1/documents", files={"file": (name, io.BytesIO(data))}), 400, "invalid-input")
     problem(api.post("/api/v1/documents", data={"id": "x"}, files={}), 400, "invalid-input")
+
+
+def test_an_upload_takes_what_a_document_takes(api: TestClient) -> None:
+    """Metadata, the size of passages and a lifetime, as fields of the form; an empty field is none."""
+    text = " ".join(f"Sentence number {n} is about trains." for n in range(40)).encode()
+
+    def upload(**fields: Any) -> Any:
+        return api.post("/api/v1/documents", files={"file": ("trains.txt", io.BytesIO(text))}, data=fields)
+
+    whole = upload(title="").json()
+    assert (whole["title"], whole["metadata"], whole["expires_at"]) == (None, {}, None)
+    cut = upload(metadata='{"lang": "en", "year": 2026}', chunk_tokens="40", overlap_tokens="0", ttl="3600").json()
+    assert cut["metadata"] == {"lang": "en", "year": 2026}
+    assert cut["passages"] > 2 * whole["passages"]
+    assert cut["expires_at"] is not None
+    as_json = api.post(
+        "/api/v1/documents",
+        json={"id": "j", "text": text.decode(), "chunk_tokens": 40, "overlap_tokens": 0},
+    ).json()
+    assert as_json["passages"] == cut["passages"]
+    for field, value in (("metadata", "[1]"), ("metadata", "{"), ("text", "x"), ("chunk", "40"), ("title", ["a", "b"])):
+        assert problem(upload(**{field: value}), 400, "invalid-input")["field"] == field
+    for field, value in (("chunk_tokens", "7"), ("ttl", "nan"), ("ttl", "soon"), ("overlap_tokens", "-1")):
+        assert problem(upload(**{field: value}), 422, "validation")["field"] == field
+    assert api.get("/api/v1/documents/trains.txt").json() == cut
+
+
+def test_every_search_narrows_by_metadata(api: TestClient) -> None:
+    """`where` is a JSON object: a number is another value than its digits."""
+    for n, year in (("1", 2026), ("2", "2026")):
+        metadata = {"year": year, "in": ["a"]}
+        message = {"role": "user", "content": f"The train to Busan {n}", "metadata": metadata}
+        api.post(f"/api/v1/sessions/s{n}/messages?user_id=ann", json=message)
+        api.post("/api/v1/users/ann/memories", json={"content": f"Likes the train {n}", "metadata": metadata})
+        api.post("/api/v1/documents", json={"id": n, "text": f"The train leaves at {n}.", "metadata": metadata})
+
+    def texts(path: str, **params: str) -> list[str]:
+        answer = api.get(f"/api/v1/{path}", params={"q": "train", **params})
+        assert answer.status_code == 200, answer.text
+        return sorted((item.get("message") or item["memory"])["content"] for item in answer.json()["items"])
+
+    def texts_of(path: str, where: str, **params: str) -> list[str]:
+        return texts(path, where=where, **params)
+
+    assert len(texts("search", user_id="ann")) == 4
+    assert texts_of("search", '{"year": 2026}') == ["The train to Busan 1"]
+    assert texts_of("search", '{"year": "2026", "in": ["a"]}') == ["The train to Busan 2"]
+    assert texts_of("search", '{"year": 2026}', user_id="ann") == ["Likes the train 1", "The train to Busan 1"]
+    assert texts_of("users/ann/memories/search", '{"year": 2026}') == ["Likes the train 1", "The train to Busan 1"]
+    assert texts("users/ann/memories/search", session_id="s2") == ["The train to Busan 2"]
+    assert texts("users/ann/memories/search", role="assistant") == []
+    assert texts_of("documents/search", '{"year": "2026"}') == ["The train leaves at 2."]
+    assert texts("documents/search", since="2100-01-01T00:00:00Z") == []
+    for path in ("search", "users/ann/memories/search", "documents/search"):
+        for where in ("", "{", "[]", "5", '"x"', "[" * 5000):
+            refused = api.get(f"/api/v1/{path}", params={"q": "train", "where": where})
+            assert problem(refused, 400, "invalid-input")["field"] == "where"
 
 
 def test_forgetting_a_user_takes_memories_along(api: TestClient) -> None:

@@ -185,6 +185,29 @@ def test_parameters_not_of_the_described_form(api: TestClient, query: str, field
 
 
 @pytest.mark.parametrize(
+    ("query", "field", "says"),
+    [
+        ("user=ann", "user", "there are after, before, cursor, limit, order, since, until"),
+        ("Limit=5", "Limit", "no such parameter"),
+        ("limit=5&limit=6", "limit", "more than once"),
+        ("limit=5&%6Cimit=5", "limit", "more than once"),
+        ("limit=5&us+er%20=x", "us er ", "no such parameter"),
+        ("=5", "", "no such parameter"),
+    ],
+)
+def test_parameters_that_there_are_not(api: TestClient, query: str, field: str, says: str) -> None:
+    found = problem(api.get(f"{PATH}?{query}"), 422, "validation")
+    assert found["field"] == field
+    assert says in found["errors"][0]["message"]
+
+
+def test_an_append_with_a_wrong_parameter_is_not_stored(api: TestClient) -> None:
+    """Else it would be stored as nobody's."""
+    assert problem(api.post(f"{PATH}?user=ann", json=HI), 422, "validation")["field"] == "user"
+    assert api.get(PATH + "?").json()["items"] == api.get(PATH + "?&limit=5&").json()["items"] == []
+
+
+@pytest.mark.parametrize(
     ("query", "field"),
     [
         ("since=yesterday", "since"),

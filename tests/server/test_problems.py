@@ -140,3 +140,23 @@ def test_a_validation_error_does_not_repeat_what_was_sent(api: TestClient) -> No
     body = problem(answer, 422, "validation")
     assert "secret" not in answer.text
     assert {error["field"] for error in body["errors"]} == {"message", "token"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("POST", "/api/v1/users/ann/memories", {"content": "x", "ttl": True}, "ttl"),
+        ("POST", "/api/v1/users/ann/memories", {"content": "x", "ttl": "60"}, "ttl"),
+        ("POST", "/api/v1/users/ann/memories", {"content": "x", "created_at": 0}, "created_at"),
+        ("POST", "/api/v1/documents", {"text": "x", "chunk_tokens": "40"}, "chunk_tokens"),
+        ("POST", "/api/v1/chat", {"message": "x", "stream": 0}, "stream"),
+        ("POST", "/api/v1/sessions/s/summary", {"max_recent": False}, "max_recent"),
+        ("PATCH", "/api/v1/sessions/s", {"sliding": "yes"}, "sliding"),
+    ],
+)
+def test_values_of_another_kind_are_refused(
+    method: str, path: str, body: dict[str, Any], field: str, api: TestClient
+) -> None:
+    """They are not taken for what they may have been meant to be: `true` as a lifetime would be one second."""
+    found = problem(api.request(method, path, json=body), 422, "validation")
+    assert found["errors"][0]["field"].startswith(field)

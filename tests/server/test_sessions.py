@@ -113,6 +113,11 @@ def test_the_context_is_what_the_library_builds(api: TestClient) -> None:
     assert context["tokens"] <= context["max_tokens"] == 4000
     assert api.get(f"{SESSION}/context", params={"max_tokens": 100, "query": "jazz"}).json()["max_tokens"] == 100
     problem(api.get(f"{SESSION}/context?max_tokens=1"), 413, "too-large")
+    without = api.get(f"{SESSION}/context", params={"shares": '{"preferences": 0}'}).json()
+    assert "jazz" not in str(without["messages"])
+    for shares in ("", "half", "[]", '{"nosuch": 0.5}', '{"window": 2}', '{"window": null}'):
+        refused = api.get(f"{SESSION}/context", params={"shares": shares})
+        assert problem(refused, 400, "invalid-input")["field"] == "shares"
     problem(api.get(f"{SESSION}/context?max_tokens=0"), 422, "validation")
 
 

@@ -207,6 +207,26 @@ def test_every_route_of_the_contract_is_there(api: TestClient) -> None:
     }
 
 
+def test_every_route_refuses_a_parameter_that_it_does_not_have(api: TestClient) -> None:
+    """Before anything is done, with the names of those it has, which are those of the description. Pages take any."""
+    for path, operations in api.get("/openapi.json").json()["paths"].items():
+        for method, operation in operations.items():
+            names = sorted(about["name"] for about in operation.get("parameters", []) if about["in"] == "query")
+            place = path.replace("{", "").replace("}", "")
+            found = problem(api.request(method.upper(), f"{place}?nosuch=1", json={}), 422, "validation")
+            assert found["field"] == "nosuch"
+            assert found["detail"].endswith(f"there are {', '.join(names)}" if names else "there is none here")
+    assert problem(api.delete("/api/v1/session/s?soft=true"), 422, "validation")["field"] == "soft"
+    assert (
+        problem(api.get("/api/v1/search?q=x&user=ann&userid=ann"), 422, "validation")["errors"][1]["field"] == "userid"
+    )
+    assert problem(api.get("/api/v1/search?q=x&q=y"), 422, "validation")["field"] == "q"
+    assert problem(api.put("/api/v1/stats?nosuch=1"), 405, "method-not-allowed")
+    assert problem(api.get("/api/v1/nosuch?nosuch=1"), 404, "no-such-route")
+    for page in ("/", "/favicon.ico", "/docs", "/openapi.json", "/static/app.js", "/static/openapi/swagger-ui.css"):
+        assert api.get(f"{page}?v=1").is_success, page
+
+
 def test_head_is_get_without_a_body(api: TestClient) -> None:
     answer = api.head("/healthz")
     assert answer.status_code == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,6 +25,10 @@ CHUNK_TOKENS = 200
 """Of a passage: about a paragraph, so that a handful fit into a context."""
 
 OVERLAP_SHARE = 0.15
+
+LONG = 20_000
+"""Characters of a text from which on it is cut in a thread: what waits on the event loop would wait for seconds."""
+
 MAX_PASSAGES = 20_000
 
 
@@ -59,7 +64,8 @@ async def remember_document(
         return _document(known, path)
     now = base.driver.now()
     expires = None if seconds is None else now + timedelta(seconds=seconds)
-    rows = _rows(base, id, text, chunk_tokens, overlap, title, own)
+    cut = partial(_rows, base, id, text, chunk_tokens, overlap, title, own)
+    rows = cut() if len(text) < LONG else await base.driver.run(cut)
     rows = [row.replace(created_at=now, expires_at=expires) for row in rows]
     for row in rows:
         base.intake.check_size(row)

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from recollect.core import areas
@@ -209,7 +210,12 @@ class View:
     def ask(self, call: Callable[[PartitionIndex], Any]) -> Any:
         """The answer of the index to a question."""
         with self._mutex:
-            return call(self.index)
+            try:
+                return call(self.index)
+            except Exception as error:
+                # The frames of a search hold the columns, and while they are held the index cannot grow.
+                clear_frames(error.__traceback__)
+                raise
 
     def row(self, key: str, seq: int) -> Message | None:
         """A row that is held; None where it has to be asked for."""

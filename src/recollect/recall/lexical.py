@@ -246,15 +246,9 @@ class Lexical:
         return self._near(term, slots) * self._worth(slots)
 
     def _near(self, term: Term, slots: Slots) -> Floats:
-        import numpy as np
 
         having, counts = self._posting(term.keys)
-
-        def occurrences(at: Slots) -> Floats:
-            places = np.minimum(np.searchsorted(having, at), len(having) - 1)
-            return np.where(having[places] == at, counts[places], np.float32(0))
-
-        tf = self._gathered(slots, occurrences)
+        tf = self._gathered(slots, lambda at: _counted(having, counts, at))
         return _saturated(tf, self._arrays.norm[slots], term.weight, weights.K1)
 
     def _gathered(self, slots: Slots, occurrences: Callable[[Slots], Floats]) -> Floats:
@@ -277,8 +271,7 @@ class Lexical:
         score = np.zeros(len(slots), np.float32)
         for keys, weight, _ in self.finding:
             having, counts = self._posting(keys)
-            places = np.minimum(np.searchsorted(having, slots), len(having) - 1)
-            tf = np.where(having[places] == slots, counts[places], np.float32(0)) * np.float32(OWN)
+            tf = _counted(having, counts, slots) * np.float32(OWN)
             score += _saturated(tf, self._arrays.norm[slots], weight, weights.K1)
         return score * self._worth(slots)
 
@@ -292,6 +285,16 @@ class Lexical:
 def idf(total: int, having: int) -> float:
     """The weight of a term that `having` of `total` documents have."""
     return math.log(1.0 + (max(total, having) - having + 0.5) / (having + 0.5))
+
+
+def _counted(having: Slots, counts: Floats, at: Slots) -> Floats:
+    """How often documents have a term. Nobody may: it is gone from here, and lives on in another part of the store."""
+    import numpy as np
+
+    if not len(having):
+        return np.zeros(len(at), np.float32)
+    places = np.minimum(np.searchsorted(having, at), len(having) - 1)
+    return np.where(having[places] == at, counts[places], np.float32(0))
 
 
 def _saturated(twentieths: Floats, norm: Floats, weight: float, k1: float) -> Floats:

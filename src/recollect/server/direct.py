@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 from fastapi.exceptions import RequestValidationError
@@ -20,16 +21,22 @@ from recollect.server.problems import of_error, of_validation
 S = TypeVar("S", bound=Struct)
 
 
+_VALUES = "recollect.query"
+"""Where a request's scope has the parameters of its query, once they are checked."""
+
 _NO_MATCH: tuple[Match, Scope] = (Match.NONE, {})
 
 
 class Route(APIRoute):
     """A route that sees by the ends of a path that it is not meant: the router asks each route in turn, and what FastAPI
-    does to say no takes longer than many an answer."""
+    does to say no takes longer than many an answer. It refuses query parameters that it does not describe."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         self._begin, self._end = path.partition("{")[0], path.rpartition("}")[2]
+        described = (self.openapi_extra or {}).get("parameters", [])
+        names = {about["name"] for about in described if about["in"] == "query"}
+        self._parameters = frozenset(names | {field.alias for field in self.dependant.query_params})
 
     def fits(self, path: str) -> bool:
         """Whether the path may be one of this route."""
@@ -41,6 +48,30 @@ class Route(APIRoute):
             return _NO_MATCH
         return super().matches(scope)
 
+    def check_query(self, scope: Scope) -> None:
+        """Raises `RequestValidationError` (422) for a parameter that the route does not have, or that is given twice: what
+        it was to narrow would be answered in full."""
+        given = scope["query_string"]
+        if not given:
+            return
+        pairs = _pairs(given)
+        values = scope[_VALUES] = dict(pairs)
+        if len(values) == len(pairs) and values.keys() <= self._parameters:
+            return
+        there = f"there are {', '.join(sorted(self._parameters))}" if self._parameters else "there is none here"
+        names = [name for name, _ in pairs]
+        wrong = {name: f"no such parameter: {there}" for name in names if name not in self._parameters}
+        wrong = wrong or {name: "given more than once" for name in names if names.count(name) > 1}
+        raise RequestValidationError(
+            [{"loc": ("query", name[:100]), "msg": said, "type": "value"} for name, said in list(wrong.items())[:10]]
+        )
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As FastAPI has it, with a look at the query."""
+        if self.methods is None or scope["method"] in self.methods:
+            self.check_query(scope)
+        await super().handle(scope, receive, send)
+
 
 class DirectRoute(Route):
     """A route whose endpoint takes the request and gives a response, and nothing else."""
@@ -50,6 +81,7 @@ class DirectRoute(Route):
         if self.methods is None or scope["method"] not in self.methods:
             await super().handle(scope, receive, send)
             return
+        self.check_query(scope)
         response = await self.endpoint(Request(scope, receive, send))
         await response(scope, receive, send)
 
@@ -81,6 +113,7 @@ class Shortcut:
         self, route: DirectRoute, given: dict[str, str], scope: Scope, receive: Receive, send: Send
     ) -> None:
         try:
+            route.check_query(scope)
             scope["path_params"] = {name: route.param_convertors[name].convert(value) for name, value in given.items()}
             response = await route.endpoint(Request(scope, receive, send))
         except RecollectError as error:
@@ -91,19 +124,23 @@ class Shortcut:
 
 
 def read_query(request: Request, form: type[S]) -> S:
-    """The query as a described form. Raises `RequestValidationError` (422) for what does not fit it."""
-    given: bytes = request.scope["query_string"]
-    if not given:
+    """The query of a direct route as a described form. Raises `RequestValidationError` (422) for what does not fit it."""
+    values = request.scope.get(_VALUES)
+    if not values:
         return form()
-    if b"%" in given or b"+" in given:
-        values = dict(request.query_params)
-    else:
-        values = dict(pair.partition("=")[::2] for pair in given.decode("latin-1").split("&"))
     try:
         return msgspec.convert(values, form, strict=False)
     except msgspec.ValidationError as error:
         said, _, place = str(error).partition(" - at `$.")
         raise RequestValidationError([{"loc": ("query", place.rstrip("`")), "msg": said, "type": "value"}]) from error
+
+
+def _pairs(given: bytes) -> list[tuple[str, str]]:
+    """The names and values of a query, as Starlette reads them."""
+    text = given.decode("latin-1")
+    if b"%" in given or b"+" in given:
+        return parse_qsl(text, keep_blank_values=True)
+    return [(name, value) for name, _, value in [pair.partition("=") for pair in text.split("&") if pair]]
 
 
 def described(form: type[Struct], *path: tuple[str, str]) -> list[dict[str, Any]]:

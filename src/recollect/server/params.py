@@ -8,9 +8,10 @@ hand over the path decoded, where that is lost; so routes match on the path as i
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote_to_bytes
 
+import msgspec
 from fastapi import Path, Query
 from pydantic import BaseModel
 from starlette.convertors import Convertor, register_url_convertor
@@ -47,6 +48,9 @@ Limit = Annotated[int, Query(ge=1, le=10_000, description="At most so many.")]
 Cursor = Annotated[str | None, Query(description="Of the page before, with the same other parameters.")]
 OfUser = Annotated[str | None, Query(min_length=1, description="Only this user's.", examples=["ann"])]
 OfSession = Annotated[str | None, Query(min_length=1, description="Only of this session.", examples=["trip"])]
+OfRole = Annotated[
+    Literal["system", "user", "assistant", "tool"] | None, Query(description="Only messages of this role.")
+]
 Offset = Annotated[int, Query(ge=0, le=10_000, description="So many of the best are left out.")]
 _TIME = {"format": "date-time"}
 Since = Annotated[str | None, Query(description="Not before; ISO 8601 with its offset.", json_schema_extra=_TIME)]
@@ -55,6 +59,44 @@ Until = Annotated[str | None, Query(description="Only before; ISO 8601 with its 
 AsOf = Annotated[
     str | None, Query(description="What was known then; ISO 8601 with its offset.", json_schema_extra=_TIME)
 ]
+
+
+Where = Annotated[str | None, Query(include_in_schema=False)]
+Shares = Annotated[str | None, Query(include_in_schema=False)]
+
+
+def as_json(
+    name: str, description: str, example: dict[str, Any], values: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The description of a query parameter that is a JSON object, which FastAPI has no word for."""
+    schema = {"type": "object"} if values is None else {"type": "object", "additionalProperties": values}
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": description,
+        "content": {"application/json": {"schema": schema, "example": example}},
+    }
+
+
+WHERE = as_json(
+    "where",
+    "Only what has this in its metadata, by equality: a JSON object of top-level keys.",
+    {"topic": "travel"},
+)
+
+
+def json_object(given: str | None, field: str) -> dict[str, Any] | None:
+    """The JSON object that a parameter is; None if it was not given."""
+    if given is None:
+        return None
+    try:
+        found = msgspec.json.decode(given)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise InvalidInput(f"{field} is not JSON: {error}", field=field) from error
+    if not isinstance(found, dict):
+        raise InvalidInput(f"{field} is a JSON object, not {type(found).__name__}", field=field)
+    return found
 
 
 def instant(given: str | None, field: str) -> datetime | None:

@@ -13,7 +13,21 @@ from recollect import InvalidInput, NotFound
 from recollect.files import read_file
 from recollect.server.bodies import read_model, reply
 from recollect.server.direct import Route
-from recollect.server.params import Cursor, Limit, Offset, fails, gives, takes
+from recollect.server.params import (
+    WHERE,
+    AsOf,
+    Cursor,
+    Limit,
+    Offset,
+    Since,
+    Until,
+    Where,
+    fails,
+    gives,
+    instant,
+    json_object,
+    takes,
+)
 from recollect.server.schemas import DocumentIn, DocumentOut, HitOut, MemoryOut, Page
 from recollect.server.state import DOCUMENTS, memory_of
 
@@ -32,9 +46,14 @@ _UPLOAD: dict[str, Any] = {
             "file": {"type": "string", "format": "binary", "description": "PDF, HTML, Markdown or plain text."},
             "id": {"type": "string", "description": "The file's name when not given."},
             "title": {"type": "string"},
+            "metadata": {"type": "object", "description": "Of every passage; the field is the text of a JSON object."},
+            "chunk_tokens": {"type": "integer", "description": "Of a passage at most; 200 when not given."},
+            "overlap_tokens": {"type": "integer", "description": "Repeated at the beginning of the next passage."},
+            "ttl": {"type": "number", "description": "Seconds until it is gone."},
         },
     }
 }
+_FIELDS = tuple(_UPLOAD["schema"]["properties"])
 
 
 def _body() -> dict[str, Any]:
@@ -59,6 +78,7 @@ async def keep(request: Request) -> Response:
         given = await read_model(request, DocumentIn)
     id = given.id or hashlib.blake2b(given.text.encode(), digest_size=12).hexdigest()
     options: dict[str, Any] = {"title": given.title, "metadata": given.metadata, "ttl": given.ttl}
+    options["overlap_tokens"] = given.overlap_tokens
     if given.chunk_tokens is not None:
         options["chunk_tokens"] = given.chunk_tokens
     stored = await memory_of(request).namespace(*DOCUMENTS).remember_document(id, given.text, **options)
@@ -71,11 +91,18 @@ async def _uploaded(request: Request) -> DocumentIn:
         if not isinstance(upload, UploadFile):
             raise InvalidInput("a form needs a file in its field `file`", field="file")
         name = upload.filename or "document"
+        told: dict[str, Any] = {}
+        for field, value in form.multi_items():
+            if field not in _FIELDS or field in told:
+                why = "given more than once" if field in _FIELDS else f"no such field: there are {', '.join(_FIELDS)}"
+                raise InvalidInput(f"{field[:100]}: {why}", field=field[:100])
+            told[field] = value
+        del told["file"]
+        told = {field: value for field, value in told.items() if value != ""}
+        if "metadata" in told:
+            told["metadata"] = json_object(told["metadata"], "metadata")
         found = await asyncio.to_thread(read_file, await upload.read(), name, upload.content_type)
-        named = {key: value for key in ("id", "title") if isinstance(value := form.get(key), str) and value}
-    return DocumentIn.model_validate(
-        {"id": named.get("id", name), "title": named.get("title", found.title), "text": found.text}
-    )
+    return DocumentIn.model_validate({"id": name, "title": found.title, **told, "text": found.text}, strict=False)
 
 
 @router.get(
@@ -95,15 +122,32 @@ async def documents(request: Request, limit: Limit = 100, cursor: Cursor = None)
     summary="Search documents",
     response_model=None,
     responses={**gives(Page[HitOut], "Passages, best first; the cursor is always null."), **fails(400)},
+    openapi_extra={"parameters": [WHERE]},
 )
 async def search(
     request: Request,
     q: Annotated[str, Query(description="Plain words; nothing in it is syntax.", examples=["opening hours"])],
     limit: Limit = 10,
     offset: Offset = 0,
+    since: Since = None,
+    until: Until = None,
+    where: Where = None,
+    as_of: AsOf = None,
 ) -> Response:
     """The passages that answer best."""
-    hits = await memory_of(request).namespace(*DOCUMENTS).recall(q, limit=limit, offset=offset)
+    hits = (
+        await memory_of(request)
+        .namespace(*DOCUMENTS)
+        .recall(
+            q,
+            limit=limit,
+            offset=offset,
+            since=instant(since, "since"),
+            until=instant(until, "until"),
+            where=json_object(where, "where"),
+            as_of=instant(as_of, "as_of"),
+        )
+    )
     return reply({"items": [hit.to_dict() for hit in hits], "cursor": None})
 
 

@@ -9,7 +9,24 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from recollect import NotFound
 from recollect.server.bodies import read_model, reply
 from recollect.server.direct import Route
-from recollect.server.params import AsOf, Cursor, Limit, Offset, Since, Until, UserId, fails, gives, instant, takes
+from recollect.server.params import (
+    WHERE,
+    AsOf,
+    Cursor,
+    Limit,
+    Offset,
+    OfRole,
+    OfSession,
+    Since,
+    Until,
+    UserId,
+    Where,
+    fails,
+    gives,
+    instant,
+    json_object,
+    takes,
+)
 from recollect.server.schemas import HitOut, MemoryIn, MemoryOut, Page
 from recollect.server.state import memory_of
 
@@ -58,6 +75,7 @@ async def memories(
     summary="Recall for a user",
     response_model=None,
     responses={**gives(Page[HitOut], "Hits, best first; the cursor is always null."), **fails(400)},
+    openapi_extra={"parameters": [WHERE]},
 )
 async def recall(
     request: Request,
@@ -65,11 +83,14 @@ async def recall(
     q: Annotated[str, Query(description="Plain words; nothing in it is syntax.", examples=["where does she sit?"])],
     limit: Limit = 10,
     offset: Offset = 0,
+    session_id: OfSession = None,
+    role: OfRole = None,
     since: Since = None,
     until: Until = None,
+    where: Where = None,
     as_of: AsOf = None,
 ) -> Response:
-    """What the user's memories, messages and documents have that answers best."""
+    """What the user's memories, messages and documents have that answers best; with a session or a role, messages only."""
     hits = (
         await memory_of(request)
         .user(user_id)
@@ -77,8 +98,11 @@ async def recall(
             q,
             limit=limit,
             offset=offset,
+            session=session_id,
+            role=role,
             since=instant(since, "since"),
             until=instant(until, "until"),
+            where=json_object(where, "where"),
             as_of=instant(as_of, "as_of"),
         )
     )

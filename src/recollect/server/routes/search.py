@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from recollect import Hit, highlights
 from recollect.server.bodies import reply
 from recollect.server.direct import Route
-from recollect.server.params import AsOf, Limit, Offset, OfSession, OfUser, Since, Until, fails, gives, instant
+from recollect.server.params import (
+    WHERE,
+    AsOf,
+    Limit,
+    Offset,
+    OfRole,
+    OfSession,
+    OfUser,
+    Since,
+    Until,
+    Where,
+    fails,
+    gives,
+    instant,
+    json_object,
+)
 from recollect.server.schemas import ChangeOut, HitOut, Page, StatsOut
 from recollect.server.state import memory_of, server_of
 from recollect.server.streaming import FeedStream
@@ -23,6 +38,7 @@ router = APIRouter(route_class=Route)
     summary="Search messages",
     response_model=None,
     responses={**gives(Page[HitOut], "Hits, best first; the cursor is always null."), **fails(400)},
+    openapi_extra={"parameters": [WHERE]},
 )
 async def search(
     request: Request,
@@ -30,11 +46,10 @@ async def search(
     limit: Limit = 10,
     user_id: OfUser = None,
     session_id: OfSession = None,
-    role: Annotated[
-        Literal["system", "user", "assistant", "tool"] | None, Query(description="Only of this role.")
-    ] = None,
+    role: OfRole = None,
     since: Since = None,
     until: Until = None,
+    where: Where = None,
     as_of: AsOf = None,
     offset: Offset = 0,
     highlight: Annotated[bool, Query(description="Also where the words stand in each text.")] = False,
@@ -48,6 +63,7 @@ async def search(
         role=role,
         since=instant(since, "since"),
         until=instant(until, "until"),
+        where=json_object(where, "where"),
         as_of=instant(as_of, "as_of"),
         offset=offset,
     )

@@ -9,7 +9,18 @@ from fastapi import APIRouter, Query, Request, Response
 from recollect import UNSET, NotFound, Session, Unavailable
 from recollect.server.bodies import read_json, read_model, reply
 from recollect.server.direct import Route
-from recollect.server.params import Cursor, Limit, OfUser, SessionId, fails, gives, takes
+from recollect.server.params import (
+    Cursor,
+    Limit,
+    OfUser,
+    SessionId,
+    Shares,
+    as_json,
+    fails,
+    gives,
+    json_object,
+    takes,
+)
 from recollect.server.schemas import ContextOut, Page, SessionOut, SessionPatch, SummarizeIn, SummaryIn, SummaryOut
 from recollect.server.state import DOCUMENTS, memory_of, server_of
 from recollect.server.streaming import unless_stopped
@@ -17,6 +28,13 @@ from recollect.server.streaming import unless_stopped
 router = APIRouter(tags=["sessions"], route_class=Route)
 
 _SESSION = "/api/v1/sessions/{session_id:anyid}"
+_SHARES = as_json(
+    "shares",
+    "The largest part of the budget that a section may take, 0 to 1: a JSON object of `instructions`, `preferences`, "
+    "`summary`, `recalled`, `window`. Those named are filled first, in this order; 0 leaves one out.",
+    {"recalled": 0.5, "preferences": 0},
+    {"type": "number", "minimum": 0, "maximum": 1},
+)
 
 
 @router.get(
@@ -91,6 +109,7 @@ async def delete(request: Request, session_id: SessionId) -> Response:
     summary="What the model should see now",
     response_model=None,
     responses={**gives(ContextOut, "Messages ready to send, and what they are made of."), **fails(400, 413)},
+    openapi_extra={"parameters": [_SHARES]},
 )
 async def context(
     request: Request,
@@ -99,11 +118,14 @@ async def context(
         str | None, Query(description="What to recall for; the newest user message when not given.")
     ] = None,
     max_tokens: Annotated[int | None, Query(ge=1, description="The budget; the server's own when not given.")] = None,
+    shares: Shares = None,
 ) -> Response:
     """Instructions, preferences, summary, what is recalled of messages, memories and documents, and the recent window,
     inside one token budget: what the chat sends to its model."""
     budget = server_of(request.scope).settings.max_context_tokens if max_tokens is None else max_tokens
-    found = await memory_of(request).session(session_id).context(query, max_tokens=budget, namespaces=[DOCUMENTS])
+    told = json_object(shares, "shares")
+    handle = memory_of(request).session(session_id)
+    found = await handle.context(query, max_tokens=budget, shares=told, namespaces=[DOCUMENTS])
     return reply(found.to_dict())
 
 

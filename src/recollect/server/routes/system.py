@@ -33,7 +33,6 @@ _PAGE_HEADERS = {
 }
 
 
-@router.get("/", include_in_schema=False, response_model=None)
 async def page(_: Request) -> Response:
     """The page."""
     index = PAGE / "index.html"
@@ -42,10 +41,22 @@ async def page(_: Request) -> Response:
     return FileResponse(index, media_type="text/html; charset=utf-8", headers=_PAGE_HEADERS)
 
 
-@router.get("/favicon.ico", include_in_schema=False, response_model=None)
 async def favicon(_: Request) -> Response:
     """Nothing, without a line in the browser's console."""
     return Response(status_code=204)
+
+
+class _Page(DirectRoute):
+    """What a browser asks for; links to it carry queries of their own."""
+
+    def check_query(self, scope: Scope) -> None:
+        """Every query is as good as none."""
+
+
+for _path, _endpoint in (("/", page), ("/favicon.ico", favicon)):
+    router.add_api_route(
+        _path, _endpoint, include_in_schema=False, response_model=None, methods=["GET"], route_class_override=_Page
+    )
 
 
 @router.get(

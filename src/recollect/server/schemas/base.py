@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 T = TypeVar("T")
 JSONObject = dict[str, Any]
@@ -14,9 +15,19 @@ LONGEST_TTL = 100 * 366 * 86400
 
 
 class Form(BaseModel):
-    """What a caller gives; fields that are not named are refused."""
+    """What a caller gives. Fields that are not named are refused, and values of another kind: ``"ttl": true`` is no second."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+def _only_text(given: object) -> object:
+    if given is None or isinstance(given, str):
+        return given
+    raise ValueError("a time is text in ISO 8601 with its offset")
+
+
+Instant = Annotated[datetime, Field(strict=False), BeforeValidator(_only_text)]
+"""A time in a form."""
 
 
 class Out(BaseModel):

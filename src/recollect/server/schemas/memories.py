@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from recollect.server.schemas.base import LONGEST_TTL, Form, JSONObject, Out
+from recollect.server.schemas.base import LONGEST_TTL, Form, Instant, JSONObject, Out
 from recollect.server.schemas.messages import MessageOut
 
 
@@ -26,7 +26,7 @@ class MemoryIn(Form):
     kind: str | None = Field(None, min_length=1, max_length=512, examples=["preference"])
     subject: str | None = Field(None, min_length=1, max_length=512, description="Whom or what it is about.")
     source: JSONObject | None = Field(None, description="Where it comes from.")
-    created_at: datetime | None = Field(None, description="When it was learned; now when not given.")
+    created_at: Instant | None = Field(None, description="When it was learned; now when not given.")
     ttl: float | None = Field(None, gt=0, le=LONGEST_TTL, description="Seconds until it is gone.")
     unique: Literal["exact", "near"] | None = Field(
         None, description="Give back one that says the same, or nearly the same, instead of keeping another."
@@ -79,6 +79,12 @@ class DocumentIn(Form):
     title: str | None = Field(None, min_length=1, max_length=512)
     metadata: JSONObject | None = Field(None, description="Of every passage.")
     chunk_tokens: int | None = Field(None, ge=8, le=100_000, description="Of a passage at most; 200 when not given.")
+    overlap_tokens: int | None = Field(
+        None,
+        ge=0,
+        le=50_000,
+        description="Repeated at the beginning of the next passage, up to half of one; 15 % when not given.",
+    )
     ttl: float | None = Field(None, gt=0, le=LONGEST_TTL, description="Seconds until it is gone.")
 
 
