@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
-from recollect.errors import InvalidInput, NotFound
+from recollect.errors import InvalidInput
 from recollect.model import Change
+from recollect.store.guards import swept_away
 from recollect.stores.postgres.links import Link, Rows
 from recollect.stores.postgres.names import in_schema
 from recollect.stores.postgres.rows import CHANGE_COLUMNS, change_of
@@ -79,7 +80,7 @@ def _changes(rows: Rows, after: str | None, start: tuple[int, int]) -> list[Chan
     if start[0] >= high:
         raise InvalidInput(f"not a cursor of this feed: {after!r}", field="after")
     if after is not None and start < tuple(swept):
-        raise NotFound("the feed no longer holds what came after this cursor; read the tables again and begin anew")
+        raise swept_away()
     return [change_of(row[_BOUND:]) for row in rows if row[_BOUND] is not None]
 
 
