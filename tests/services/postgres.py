@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -254,6 +255,21 @@ def postgres_url() -> str:
     if not os.environ.get(ENV) and programs() is not None:
         os.environ[ENV] = Server().make().start().url
     return require(ENV, START_LINE)
+
+
+@contextmanager
+def patient_feed() -> Iterator[None]:
+    """Have readers of the feed wait for the transactions of others as long as `PATIENCE`.
+
+    Whoever writes on the same server, in whatever database, holds the feed back until the end of that transaction, and a
+    server that all cores are fighting for has some that take longer than a reader's quarter of a second. A test that
+    compares the feed with what was just written says with this that nobody else's transaction is what it is about.
+    """
+    from recollect.stores.postgres import feed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feed, "PAUSES", (*feed.PAUSES, *repeat(0.128, int(PATIENCE / 0.128))))
+        yield
 
 
 _used: set[str] = set()

@@ -18,7 +18,7 @@ from recollect.store.driver import drive
 from recollect.stores.memory import MemoryStore
 from recollect.stores.postgres import PostgresStore, bulk
 from recollect.stores.postgres.rows import ITEM_BYTES
-from tests.services.postgres import Proxy, Server, own_server, postgres_url
+from tests.services.postgres import Proxy, Server, own_server, patient_feed, postgres_url
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 HOSTILE = [
@@ -72,7 +72,8 @@ def _plain(outcome: Any) -> Any:
 @pytest.fixture
 def pair(name: str) -> Iterator[Pair]:
     made = Pair(name)
-    yield made
+    with patient_feed():
+        yield made
     drive(made.store.close())
 
 

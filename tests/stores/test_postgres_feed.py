@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
 
-from recollect import InvalidInput, Recollect
+from recollect import InvalidInput, NotFound, Recollect
 from recollect.stores.postgres import PostgresStore
-from tests.services.postgres import postgres_url, url_of
+from recollect.testing.clock import START
+from tests.services.postgres import patient_feed, postgres_url, url_of
 
 
 class Follower:
@@ -96,6 +99,56 @@ def test_an_entry_waits_for_an_older_transaction_and_comes_when_it_ends(name: st
             assert memory.changes(after=cursor).items == [], "an older transaction may still write before it"
             assert len(memory.session("s").tail()) == 1
         assert [change.partition for change in memory.changes(after=cursor)] == ["s"]
+
+
+def test_a_patient_reader_and_a_sweep_wait_for_a_slow_writer(name: str) -> None:
+    """As the suites of the kit do on a server that they share (`patient_feed`)."""
+    now = START
+    with Recollect(url_of(name), clock=lambda: now) as memory, psycopg.connect(postgres_url()) as slow, patient_feed():
+
+        def open_for(seconds: float) -> threading.Timer:
+            slow.execute("SELECT pg_current_xact_id()")
+            ended = threading.Timer(seconds, slow.rollback)
+            ended.start()
+            return ended
+
+        memory.open()
+        ended = open_for(0.5)
+        memory.session("s").append({"role": "user", "content": "x"})
+        (change,) = memory.changes()
+        ended.join()
+        ended = open_for(0.5)
+        memory.session("s").append({"role": "user", "content": "x"})
+        now += timedelta(days=8)
+        assert memory.sweep().changes == 2
+        ended.join()
+        with pytest.raises(NotFound):
+            memory.changes(after=change.cursor)
+
+
+def test_a_sweep_in_the_middle_of_a_reading_is_no_silent_gap(name: str) -> None:
+    """What was swept between a reader's two looks at the database is not passed by: the cursor's successors are gone."""
+    now = START
+    with Recollect(url_of(name), clock=lambda: now) as memory:
+        for n in range(3):
+            memory.session("s").append({"role": "user", "content": str(n)})
+        first = memory.changes().items[0].cursor
+        now += timedelta(days=8)
+        memory.session("s").append({"role": "user", "content": "young"})
+        assert isinstance(memory.store, PostgresStore)
+        feed, link = memory.store._feed, memory.store._open_link
+        fetch = link.fetch
+
+        async def swept_before(sql: str, values: Any = (), **how: Any) -> Any:
+            if sql == feed._page:
+                memory.sweep()
+            return await fetch(sql, values, **how)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(link, "fetch", swept_before)
+            with pytest.raises(NotFound):
+                memory.changes(after=first)
+        assert [change.last_seq for change in memory.changes()] == [4]
 
 
 def test_a_cursor_of_another_feed_is_none(name: str) -> None:

@@ -37,5 +37,10 @@ def parse_feed_cursor(after: str | None, last: int, swept: int) -> int:
     if not (after.isascii() and after.isdigit() and len(after) < 19) or int(after) > last:
         raise InvalidInput(f"not a cursor of this feed: {after[:40]!r}", field="after")
     if int(after) < swept:
-        raise NotFound("the feed no longer holds what came after this cursor; read the tables again and begin anew")
+        raise swept_away()
     return int(after)
+
+
+def swept_away() -> NotFound:
+    """The error for a cursor behind which entries are gone already."""
+    return NotFound("the feed no longer holds what came after this cursor; read the tables again and begin anew")

@@ -17,7 +17,7 @@ from recollect.errors import Unavailable
 from recollect.model import Change
 from recollect.store import Driver, Partition
 from recollect.store.codec import dump_time, load_time
-from recollect.store.guards import parse_feed_cursor
+from recollect.store.guards import parse_feed_cursor, swept_away
 from recollect.stores.dynamodb import actions
 from recollect.stores.dynamodb.client import Cancelled, Client
 from recollect.stores.dynamodb.keys import spread
@@ -110,7 +110,12 @@ class Feed:
         """The feed behind a cursor."""
         head = await self._number(scope, after, limit)
         start = parse_feed_cursor(after, head.last, head.swept)
-        return [] if limit < 1 or start >= head.last else await self._log(scope, start, limit)
+        if limit < 1 or start >= head.last:
+            return []
+        found = _unbroken(await self._log(scope, start, limit))
+        if after is not None and (not found or int(found[0].cursor) > start + 1):
+            raise swept_away()  # since the head was read
+        return found
 
     async def _number(self, scope: str, after: str | None, limit: int) -> _Head:
         """Give numbers to what waits, until there is enough behind the cursor or nothing waits any more."""
@@ -310,6 +315,14 @@ def _log_position(last: int) -> str:
 
 def _place(item: Item) -> tuple[str, str]:
     return item["partition_kind"]["S"], item["partition_id"]["S"]
+
+
+def _unbroken(found: list[Change]) -> list[Change]:
+    """Entries up to where a sweep has removed some while they were read, page by page."""
+    for place, change in enumerate(found):
+        if int(change.cursor) != int(found[0].cursor) + place:
+            return found[:place]
+    return found
 
 
 def _changes(item: Item) -> list[Change]:

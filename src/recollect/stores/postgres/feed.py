@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 
-from recollect.errors import InvalidInput, NotFound
+from recollect.errors import InvalidInput
 from recollect.model import Change
-from recollect.stores.postgres.links import Link
+from recollect.store.guards import swept_away
+from recollect.stores.postgres.links import Link, Rows
 from recollect.stores.postgres.names import in_schema
 from recollect.stores.postgres.rows import CHANGE_COLUMNS, change_of
 from recollect.stores.postgres.text import escape
@@ -27,11 +28,18 @@ SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_snapshot_xmax(p
     coalesce((SELECT w.id FROM recollect.swept AS w WHERE w.scope = $1), 0),
     coalesce((SELECT c.tx FROM recollect.changes AS c WHERE c.scope = $1 ORDER BY c.tx DESC, c.id DESC LIMIT 1), 0)
 """
+_BOUND = 5
+"""Columns of `_BOUNDS`."""
 _PAGE = f"""
-SELECT {CHANGE_COLUMNS} FROM recollect.changes AS c
-WHERE c.scope = $1 AND (c.tx, c.id) > ($2, $3) AND c.tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-ORDER BY c.tx, c.id LIMIT $4
+SELECT b.*, p.* FROM ({_BOUNDS}) AS b (low, high, swept_tx, swept_id, newest)
+LEFT JOIN LATERAL (
+    SELECT {CHANGE_COLUMNS} FROM recollect.changes AS c
+    WHERE c.scope = $1 AND (c.tx, c.id) > ($2, $3) AND c.tx < b.low
+    ORDER BY c.tx, c.id LIMIT $4
+) AS p ON true
+ORDER BY p.tx, p.id
 """
+"""The page and what it has to be judged by, as they were at one instant: a sweep in between would leave a gap that nobody sees."""
 
 
 class Feed:
@@ -44,20 +52,14 @@ class Feed:
     async def changes(self, link: Link, scope: str, after: str | None, limit: int) -> list[Change]:
         """Entries behind a cursor."""
         start = place_of(after)
-        own = escape(scope)
-        ((low, high, *swept, newest),) = await link.fetch(self._bounds, (own,))
-        if start[0] >= high:
-            raise InvalidInput(f"not a cursor of this feed: {after!r}", field="after")
-        if after is not None and start < tuple(swept):
-            raise NotFound("the feed no longer holds what came after this cursor; read the tables again and begin anew")
-        if limit < 1:
-            return []
-        values = (own, str(start[0]), str(start[1]), str(min(limit, 2**62)))
+        values = (escape(scope), str(start[0]), str(start[1]), str(max(0, min(limit, 2**62))))
         rows = await link.fetch(self._page, values)
-        if len(rows) < limit and newest >= low:
-            await self._wait(link, own, low, newest)
-            rows = await link.fetch(self._page, values)
-        return list(map(change_of, rows))
+        low, newest = rows[0][0], rows[0][_BOUND - 1]
+        found = _changes(rows, after, start)
+        if len(found) < limit and newest >= low:
+            await self._wait(link, values[0], low, newest)
+            found = _changes(await link.fetch(self._page, values), after, start)
+        return found
 
     async def settled(self, link: Link) -> None:
         """Wait a moment for the transactions that are open now."""
@@ -70,6 +72,16 @@ class Feed:
                 return
             await link.driver.sleep(pause)
             ((low, *_),) = await link.fetch(self._bounds, (scope,))
+
+
+def _changes(rows: Rows, after: str | None, start: tuple[int, int]) -> list[Change]:
+    """The entries of a page. Raises `InvalidInput` and `NotFound` for a cursor that has no place in this feed."""
+    _, high, *swept, _ = rows[0][:_BOUND]
+    if start[0] >= high:
+        raise InvalidInput(f"not a cursor of this feed: {after!r}", field="after")
+    if after is not None and start < tuple(swept):
+        raise swept_away()
+    return [change_of(row[_BOUND:]) for row in rows if row[_BOUND] is not None]
 
 
 def place_of(cursor: str | None) -> tuple[int, int]:

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from recollect.errors import InvalidInput, NotFound
+from recollect.errors import InvalidInput
 from recollect.model import Change
 from recollect.store.codec import dump_time
+from recollect.store.guards import swept_away
 from recollect.stores.redis.keys import Keys
 from recollect.stores.redis.records import change_of
 from recollect.stores.redis.scripts import SWEEP_FEED
@@ -88,9 +89,7 @@ class Feed:
                 if places[n] > last:
                     raise InvalidInput(f"not a cursor of this feed: {after!r}", field="after")
                 if places[n] < swept:
-                    raise NotFound(
-                        "the feed no longer holds what came after this cursor; read the tables again and begin anew"
-                    )
+                    raise swept_away()
             known.append(swept if places is None else places[n])
             shards.append(entries)
         return self._merged(shards, known, limit)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 
-from recollect.errors import InvalidInput, NotFound, RecollectError, Unsupported
+from recollect.errors import InvalidInput, RecollectError, Unsupported
 from recollect.model import Change, Message, Swept
 from recollect.store import Capabilities, Commit, Driver, Filter, Found, LogText, Op, Partition, Result, Store, Stretch
 from recollect.store.codec import dump_time
 from recollect.store.contract import Key, Row, check_ops
+from recollect.store.guards import swept_away
 from recollect.stores._columns import LEAST, NotUsual, Unusual
 from recollect.stores._sql import CHANGE_COLUMNS, change_of
 from recollect.stores.sqlite import encoded, index, pages, reads
@@ -255,9 +256,7 @@ class SQLiteStore(Store):
             if start > newest:
                 raise InvalidInput(f"not a cursor of this feed: {after!r}", field="after")
             if start < own:
-                raise NotFound(
-                    "the feed no longer holds what came after this cursor; read the tables again and begin anew"
-                )
+                raise swept_away()
             rows = connection.execute(
                 f"SELECT {CHANGE_COLUMNS} FROM recollect_changes WHERE id > ? AND scope = ? ORDER BY id LIMIT ?",
                 (max(start, swept), scope, limit),
