@@ -204,6 +204,8 @@ def test_parameters_that_there_are_not(api: TestClient, query: str, field: str, 
 def test_an_append_with_a_wrong_parameter_is_not_stored(api: TestClient) -> None:
     """Else it would be stored as nobody's."""
     assert problem(api.post(f"{PATH}?user=ann", json=HI), 422, "validation")["field"] == "user"
+    assert problem(api.post(f"{PATH}?user_id=%FF", json=HI), 400, "invalid-input")["field"] == "user_id"
+    assert problem(api.get("/api/v1/search?q=x&user_id=%FF"), 400, "invalid-input")["field"] == "user_id"
     assert api.get(PATH + "?").json()["items"] == api.get(PATH + "?&limit=5&").json()["items"] == []
 
 
@@ -214,6 +216,7 @@ def test_an_append_with_a_wrong_parameter_is_not_stored(api: TestClient) -> None
         ("until=2026-01-01T00:00:00", "until"),
         ("cursor=AAAA", "cursor"),
         ("cursor=%FF", "cursor"),
+        ("limit=5&since=%ED%A0%80", "since"),
     ],
 )
 def test_parameters_that_make_no_sense(api: TestClient, query: str, field: str) -> None:

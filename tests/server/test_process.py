@@ -293,6 +293,13 @@ def test_the_feed_as_a_stream(server: ServerProcess) -> None:
     problem(refused, 400, "invalid-input")
 
 
+def test_the_head_of_the_feed_ends(server: ServerProcess) -> None:
+    """There is nothing to wait for in an answer without a body."""
+    answer = httpx.head(f"{server.url}/api/v1/changes", headers={"Accept": "text/event-stream"}, timeout=5)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/event-stream")
+
+
 def test_a_follower_does_not_keep_the_server(server: ServerProcess) -> None:
     """A server that is asked to stop ends the streams of its feed, and is gone at once."""
     httpx.post(f"{server.url}{PATH}", json=HI)

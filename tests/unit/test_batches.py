@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -96,6 +97,51 @@ def test_a_stream_without_end_is_not_waited_for() -> None:
         asyncio.run(main())
     assert [item for batch in batches for item in batch] == list(range(10 * threads.PATIENCE))
     assert max(map(len, batches)) <= threads.PATIENCE + 2
+
+
+def in_thread(call: Callable[[Any], Awaitable[Any]], item: Any) -> tuple[threading.Thread, list[Any]]:
+    """Wait for a call on a loop in a thread of its own; its answer, when there is one."""
+    answers: list[Any] = []
+
+    async def main() -> None:
+        answers.append(await call(item))
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
+    thread.start()
+    return thread, answers
+
+
+def test_a_loop_that_has_stopped_is_not_waited_for() -> None:
+    """Its turn would never come: neither with what it left to be ended, nor with what it left to be begun."""
+    release, begun = threading.Event(), threading.Event()
+
+    def begin(items: list[Any]) -> Any:
+        begun.set()
+        return lambda: [release.wait(10), *items][1:]
+
+    async def give_up(steps: int) -> None:
+        waiting = asyncio.ensure_future(call("given up"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        waiting.cancel()
+
+    driver = AsyncDriver()
+    call = driver.batched(begin)
+    for steps in (3, 1):  # after it was begun, and before
+        release.clear()
+        begun.clear()
+        stopped = asyncio.new_event_loop()
+        stopped.run_until_complete(give_up(steps))
+        assert begun.is_set() == (steps == 3)
+        thread, answers = in_thread(call, "other")
+        while steps == 3 and not driver._batches[0]._waiting:
+            time.sleep(0.01)
+        release.set()
+        thread.join(5)
+        assert answers == ["other"]
+        assert stopped.run_until_complete(asyncio.wait_for(call("again"), 5)) == "again"
+        stopped.close()
+    driver.close()
 
 
 def test_loops_in_many_threads_all_get_their_answers() -> None:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from recollect import RecollectError
+from recollect import InvalidInput, RecollectError
 from recollect.server.problems import of_error, of_validation
 
 S = TypeVar("S", bound=Struct)
@@ -136,10 +136,18 @@ def read_query(request: Request, form: type[S]) -> S:
 
 
 def _pairs(given: bytes) -> list[tuple[str, str]]:
-    """The names and values of a query, as Starlette reads them."""
+    """The names and values of a query, as Starlette reads them.
+
+    Raises `InvalidInput` (400) for what is not UTF-8: read with marks in its place, two users would be one.
+    """
     text = given.decode("latin-1")
     if b"%" in given or b"+" in given:
-        return parse_qsl(text, keep_blank_values=True)
+        try:
+            return parse_qsl(text, keep_blank_values=True, errors="strict")
+        except UnicodeDecodeError as error:
+            pairs = parse_qsl(text, keep_blank_values=True, errors="replace")
+            name = next((name for name, value in pairs if "\ufffd" in name + value), "query")
+            raise InvalidInput(f"{name}: a query is percent-encoded UTF-8, and this is not", field=name) from error
     return [(name, value) for name, _, value in [pair.partition("=") for pair in text.split("&") if pair]]
 
 

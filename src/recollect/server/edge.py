@@ -42,7 +42,7 @@ class Edge:
         if head_only:
             scope = {**scope, "method": "GET"}  # a copy: by its own, the HTTP server knows to send no body
         request_id = _request_id(scope)
-        info = RequestInfo(server, request_id)
+        info = RequestInfo(server, request_id, head_only=head_only)
         attach(scope, info)
         # Routes match on the path as it was sent, so that an id may hold an encoded slash; see `params`.
         raw = scope.get("raw_path")

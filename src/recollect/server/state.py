@@ -106,17 +106,18 @@ class Server:
 class RequestInfo:
     """What is known of a request beside what it says.
 
-    `status` is 0 until the answer has begun; `failed` says that the log knows already.
+    `status` is 0 until the answer has begun; `failed` says that the log knows already; `head_only`, that no body is sent.
     """
 
-    __slots__ = ("failed", "request_id", "server", "status", "tenant")
+    __slots__ = ("failed", "head_only", "request_id", "server", "status", "tenant")
 
-    def __init__(self, server: Server, request_id: str) -> None:
+    def __init__(self, server: Server, request_id: str, *, head_only: bool = False) -> None:
         self.server = server
         self.request_id = request_id
         self.tenant: Tenant | None = None
         self.status = 0
         self.failed = False
+        self.head_only = head_only
 
 
 def info_of(scope: Scope) -> RequestInfo | None:

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from recollect import AsyncRecollect, Change, RecollectError, Unavailable
 from recollect.llm import Event, Finished, Started, TextDelta
 from recollect.server.problems import body_of_error, internal, of_error
-from recollect.server.state import Server
+from recollect.server.state import Server, info_of
 
 T = TypeVar("T")
 
@@ -160,6 +160,10 @@ class FeedStream(_EventStream):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._start(send)
+        info = info_of(scope)
+        if info is not None and info.head_only:
+            await self._send(send, b"", last=True)
+            return
         ends = [
             asyncio.create_task(self._relay(scope, send)),
             asyncio.create_task(_gone(receive)),

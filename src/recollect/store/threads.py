@@ -150,6 +150,8 @@ class _Batch:
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []
         self._turn_of: asyncio.AbstractEventLoop | None = None
+        self._number = 0
+        self._under_way = False
         self._ends: SimpleQueue[tuple[Callable[[], list[Any]], list[_Waiting]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._crowded = 0
@@ -161,11 +163,11 @@ class _Batch:
         future: asyncio.Future[Any] = loop.create_future()
         with self._lock:
             self._waiting.append((future, item))
-            mine = self._turn_of is None or self._turn_of.is_closed()
-            if mine:
-                self._turn_of = loop
+            # A loop that has stopped may never run again; if it does, its turn is not the latest any more.
+            mine = not self._under_way and (self._turn_of is None or not self._turn_of.is_running())
+            number = self._give_turn(loop) if mine else 0
         if mine:
-            loop.call_soon(self._turn)
+            loop.call_soon(self._turn, number)
         return await future
 
     def close(self) -> None:
@@ -178,28 +180,38 @@ class _Batch:
             if thread is not threading.current_thread():
                 thread.join()
 
-    def _turn(self, seen: int = 0, quiet: bool = False, patience: int = PATIENCE) -> None:
+    def _give_turn(self, loop: asyncio.AbstractEventLoop) -> int:
+        """Say that a loop begins the next batch; the number of its turn."""
+        self._turn_of = loop
+        self._number += 1
+        return self._number
+
+    def _turn(self, number: int, seen: int = 0, quiet: bool = False, patience: int = PATIENCE) -> None:
         """Begin a batch of all that waits, on a loop's own thread. Where several came together lately, it is held open
         while they come: a flush costs the same for all of them as for one.
 
         Parameters
         ----------
+        number: of the turn; only the latest counts, once.
         seen: how many waited a step of the loop before. quiet: whether that step brought none.
         patience: steps that are waited for at most.
         """
         loop = asyncio.get_running_loop()
         with self._lock:
+            if number != self._number or self._under_way:
+                return
             count = len(self._waiting)
             if count > 1:
                 self._crowded = LATELY
             if patience and self._crowded and (count > seen or not quiet) and self._is_all_of(loop):
-                loop.call_soon(self._turn, count, count <= seen, patience - 1)
+                loop.call_soon(self._turn, number, count, count <= seen, patience - 1)
                 return
             self._crowded = max(0, self._crowded - 1)
             batch = [pair for pair in self._waiting if not pair[0].cancelled()]
             self._waiting = []
+            self._turn_of = None
+            self._under_way = bool(batch)
             if not batch:
-                self._turn_of = None
                 return
         try:
             end = self._begin([item for _, item in batch])
@@ -236,28 +248,33 @@ class _Batch:
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
         for (future, _), outcome in zip(batch, outcomes, strict=True):
             by_loop.setdefault(future.get_loop(), []).append((future, outcome))
+        with self._lock:  # before they are told: who hands in the next one then begins with it
+            waited_for = self._under_way = bool(self._waiting)
         for loop, settled in by_loop.items():
             if loop is here:
                 _settle_all(settled)
             else:
                 _soon(loop, _settle_all, settled)
-        self._next_turn(list(by_loop))
+        if waited_for:
+            self._next_turn()
 
-    def _next_turn(self, loops: list[asyncio.AbstractEventLoop]) -> None:
-        """Let a loop that is still running begin the next batch."""
+    def _next_turn(self) -> None:
+        """Let a loop begin the next batch on which somebody still waits: any other may have stopped."""
         while True:
             with self._lock:
+                self._under_way = False
+                self._waiting = [pair for pair in self._waiting if not _is_over(pair[0])]
                 if not self._waiting:
-                    self._turn_of = None
                     return
-                loops.append(self._waiting[0][0].get_loop())
-            for loop in loops:
-                self._turn_of = loop
-                if _soon(loop, self._turn):
-                    return
-            with self._lock:  # nobody waits any more on a loop that is closed
-                self._waiting = [pair for pair in self._waiting if not pair[0].get_loop().is_closed()]
-            loops = []
+                loops = [future.get_loop() for future, _ in self._waiting]
+                loop = next((loop for loop in loops if loop.is_running()), loops[0])
+                number = self._give_turn(loop)
+            if _soon(loop, self._turn, number):
+                return
+
+
+def _is_over(future: asyncio.Future[Any]) -> bool:
+    return future.cancelled() or future.get_loop().is_closed()
 
 
 _Waiting = tuple["asyncio.Future[Any]", Any]
