@@ -66,7 +66,7 @@ _usual = st.builds(
 _runs = st.builds(
     RunDraft,
     session=st.sampled_from(SESSIONS),
-    user=st.sampled_from((None,) * 6 + drafts.USERS[:1]),
+    user=st.sampled_from((None,) * 6 + drafts.USERS[:1] * 3 + drafts.USERS[1:2]),
     rows=st.lists(st.tuples(_usual, _rarely), min_size=1, max_size=6),
     ttl=st.sampled_from((None,) * 30 + (10.0,)),
 )
