@@ -161,9 +161,8 @@ def check_file(path: Path) -> None:
 @given(lines=_file, first=st.integers(0, 60), on_error=st.sampled_from(["skip", "skip", "stop"]))
 def test_random_imports(lines: list[bytes], first: int, on_error: str) -> None:
     """A file that is imported when it is half there and again when it is whole: the same report, messages, order, search."""
-    if (
-        on_error == "stop"
-    ):  # another owner's line then ends an import at a place that depends on what is written together
+    if on_error == "stop":
+        # Another owner's line would end an import at a place that depends on what is written together.
         lines = [line.replace(b'"user": "v"', b'"user": "u"') for line in lines]
     with (
         tempfile.TemporaryDirectory(prefix="recollect-") as folder,

@@ -63,11 +63,13 @@ _usual = st.builds(
     ttl=st.sampled_from((None,) * 12 + (2.5,)),
     ago=st.sampled_from((0.0, 0.000001, 1.0, 10.0, -1.0)),
 )
+_rows = st.lists(st.tuples(_usual, _rarely), min_size=1, max_size=6)
+_in_order = _rows.map(lambda rows: sorted(rows, key=lambda pair: -pair[0].ago))
 _runs = st.builds(
     RunDraft,
     session=st.sampled_from(SESSIONS),
     user=st.sampled_from((None,) * 6 + drafts.USERS[:1] * 3 + drafts.USERS[1:2]),
-    rows=st.lists(st.tuples(_usual, _rarely), min_size=1, max_size=6),
+    rows=st.one_of(_in_order, _in_order, _rows),
     ttl=st.sampled_from((None,) * 30 + (10.0,)),
 )
 _imports = st.lists(_runs, min_size=1, max_size=6, unique_by=lambda run: run.session)
@@ -106,6 +108,9 @@ class Imports(StoreMachine):
         for partition, _ in commits:
             self.touched = partition
             self.partition_is_the_same()
+            if partition.kind == "session":
+                ago = self.clock() - timedelta(seconds=1)
+                self.twins.path("messages", (partition.scope, partition.id), {"since": ago})
 
     def teardown(self) -> None:
         """The index holds the terms of all rows, and no others."""
