@@ -62,7 +62,10 @@ class Twins:
 
     def commit_many(self, commits: Sequence[Any]) -> None:
         """The same commits on both, sent at once."""
-        outcomes = self.same(lambda store: store.commit_many(commits))
+        self.remember_all(commits, self.same(lambda store: store.commit_many(commits)))
+
+    def remember_all(self, commits: Sequence[Any], outcomes: Sequence[Any]) -> None:
+        """Keep what is needed to judge the order of a search, of commits and their outcomes."""
         for (partition, ops), results in zip(commits, outcomes, strict=True):
             self._remember(partition, ops, results)
 

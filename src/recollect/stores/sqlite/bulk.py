@@ -215,9 +215,9 @@ def _heads(connection: sqlite3.Connection, scope: str, appends: dict[str, Append
         for row in connection.execute(_HEADERS, (scope, *some)):
             session, number, owner, last, updated, ttl, earliest, latest, ordered, minute, expires = row
             wanted = appends[session].session.user_id
-            if expires is not None or (wanted is not None and wanted != owner):
+            if expires is not None or ttl is not None or (wanted is not None and wanted != owner):
                 raise Unusual
-            heads[session] = Head(number, owner, last, updated, ttl, earliest, latest, ordered, minute)
+            heads[session] = Head(number, owner, last, updated, None, earliest, latest, ordered, minute)
     session, head = next(iter(heads.items()), (None, None))
     if session is not None and head is not None:  # a look at one tells an import that is repeated
         known = connection.execute(
