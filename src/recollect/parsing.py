@@ -1,6 +1,7 @@
 """The lines of an import read in a second process, so that one core reads while the other writes.
 
-The process is this module, run by the same Python; it ends when its standard input does. Both ways a frame is eight bytes
+The process is this module, run by the same Python with the same path: the folder that one stands in is none of its business.
+It ends when its standard input does. Both ways a frame is eight bytes
 of length and a msgpack value. To it go chunks of lines, an empty one behind the last. Back come the batches that are
 ready to be written, in an order of its own (`core.regroup`): what one is and then its runs, each a frame, so that neither
 side has all of it twice in memory. None says that a chunk is through.
@@ -17,6 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from queue import SimpleQueue
 from typing import IO
 
@@ -84,6 +86,9 @@ class ReadElsewhere:
         self._begun = False
         self._received: SimpleQueue[Batch | None] = SimpleQueue()
         self._wanted = threading.Semaphore(1)
+        self._receiver: threading.Thread | None = None
+        self._closed = False
+        self._lock = threading.Lock()
 
     def __call__(self) -> Batch | None:
         if not self._begun:
@@ -110,15 +115,22 @@ class ReadElsewhere:
             self._ready = map(Parsed.batch, parser.batches(iter(first)))
             return
         about = (self._capabilities.item_bytes, int(self._capabilities.text_search), int(self._stop))
-        command = [sys.executable, "-m", "recollect.parsing", *map(str, about)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 (this Python, this module)
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        _widen(self._process.stdin)
-        _widen(self._process.stdout)
-        output = (self._process.stdout,)
-        self._receiver = threading.Thread(target=self._receive, args=output, name="recollect-import", daemon=True)
-        self._receiver.start()
+        command = [sys.executable, "-P", "-m", "recollect.parsing", *map(str, about)]
+        path = os.pathsep.join(filter(None, [*sys.path, str(Path(__file__).parents[1])]))
+        with self._lock:
+            if self._closed:  # by another thread, while this one read the first lines
+                return
+            self._process = process = subprocess.Popen(  # noqa: S603 (this Python, this module)
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": path}
+            )
+            assert process.stdin is not None
+            assert process.stdout is not None
+            self._receiver = threading.Thread(
+                target=self._receive, args=(process.stdout,), name="recollect-import", daemon=True
+            )
+            self._receiver.start()
+        _widen(process.stdin)
+        _widen(process.stdout)
         self._send(first)
         self._send(second)
 
@@ -137,29 +149,38 @@ class ReadElsewhere:
         """Take in what comes back, a batch ahead of what is written: the process need not wait for the writing, and what
         it made is decoded while the disk is waited for."""
         try:
-            with suppress(EOFError, OSError):
-                while True:
-                    head = _decode_batch(_read_frame(file))
-                    batch = None
-                    if head is not None:
-                        self._wanted.acquire()
-                        if self._process is None:
-                            return
-                        runs = [_decode_run(_read_frame(file)) for _ in range(head.runs)]
-                        batch = Batch(runs, head.failure, head.lines, head.bytes)
-                    self._received.put(batch)
-                    del batch  # or the next one would be made beside it
+            while True:
+                head = _decode_batch(_read_frame(file))
+                batch = None
+                if head is not None:
+                    self._wanted.acquire()
+                    if self._process is None:
+                        return
+                    runs = [_decode_run(_read_frame(file)) for _ in range(head.runs)]
+                    batch = Batch(runs, head.failure, head.lines, head.bytes)
+                self._received.put(batch)
+                del batch  # or the next one would be made beside it
+        except (EOFError, OSError, ValueError):
+            pass
         finally:
-            self._received.put(_DIED)
+            self._received.put(_DIED)  # whatever ended this: nobody may wait for what does not come
 
     def close(self) -> None:
-        """End the process."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            self._wanted.release()
-            self._receiver.join()
-            process.communicate()
+        """End the process, and then the thread that takes in what it made."""
+        with self._lock:
+            self._closed = True
+            process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        self._wanted.release()
+        if self._receiver is not None:
+            self._receiver.join()  # two that read from one pipe would each get half a frame
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(OSError):  # what was not sent yet has nobody to go to
+                    pipe.close()
+        process.wait()
 
 
 def _chunks(lines: Iterator[bytes]) -> Iterator[list[bytes]]:

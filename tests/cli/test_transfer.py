@@ -112,6 +112,12 @@ def test_lines_without_a_session_take_the_one_told(cli: Cli) -> None:
     assert "session" in cli.error("import", "-", input='{"role":"user","content":"a"}\n')
 
 
+def test_a_byte_order_mark_before_a_line_without_a_session(cli: Cli, write: Write) -> None:
+    path = write("m.jsonl", b"\xef\xbb\xbf" + b'{"role":"user","content":"a"}\r\n{"role":"user","content":"b"}\r\n')
+    assert cli.json("import", path, "--session", "dflt")["written"] == 2
+    assert cli.json("import", path, "--session", "dflt")["known"] == 2
+
+
 def test_a_bad_line_among_a_hundred_thousand(cli: Cli, write: Write) -> None:
     good = many(100_000).splitlines(keepends=True)
     good[50_000] = '{"session":"s","role":"user","content":\n'

@@ -7,8 +7,10 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,6 +163,59 @@ def test_an_import_that_is_given_up(url: str, after: int) -> None:
         assert 0 < memory.stats().messages < 60_000
     assert processes() == before
     assert "recollect-import" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_file_of_the_current_folder_is_not_run(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The process takes its modules from where this one has them: a ``queue.py`` that lies about is not one of them."""
+    folder = tmp_path / "elsewhere"
+    (folder / "recollect").mkdir(parents=True)
+    (folder / "recollect" / "__init__.py").write_text("")
+    (folder / "queue.py").write_text("raise SystemExit('foreign')")
+    monkeypatch.chdir(folder)
+    with Recollect(url) as memory:
+        assert memory.import_lines(some_lines(1000), second_process=True).written == 1000
+    assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_is_left_where_it_stops(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while batches wait that nobody will take: no thread stays behind, and none fails on half a frame."""
+    monkeypatch.setattr(parsing, "CHUNK_LINES", 10_000)
+    line = '{"session": "s", "role": "user", "content": "a word"}\n'
+    before, threads = processes(), threading.active_count()
+
+    def stop(*_: int) -> None:
+        time.sleep(0.5)  # in which the process gets ahead
+        raise KeyboardInterrupt
+
+    with Recollect(url) as memory, pytest.raises(KeyboardInterrupt):
+        memory.import_lines([line.encode()] * 60_000, second_process=True, progress=stop)
+    assert processes() == before
+    assert threading.active_count() == threads
+
+
+def test_cancelled_before_the_process_begins(url: str) -> None:
+    """An import that is cancelled while its first lines are read leaves no process that waits for more."""
+    before = processes()
+    reading = threading.Event()
+
+    def source() -> Iterator[bytes]:
+        reading.set()
+        time.sleep(0.2)
+        yield from some_lines(1000)
+
+    async def main() -> None:
+        async with AsyncRecollect(url) as memory:
+            task = asyncio.create_task(memory.import_lines(source(), second_process=True))
+            while not reading.is_set():  # noqa: ASYNC110 (of another thread)
+                await asyncio.sleep(0.001)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(main())
+    assert processes() == before
 
 
 def test_a_source_that_fails(url: str) -> None:

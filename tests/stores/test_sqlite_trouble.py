@@ -16,6 +16,7 @@ from recollect import ConfigError, CorruptRecord, Message, Recollect, Unavailabl
 from recollect.connect import connect
 from recollect.store import Append, BlockingDriver, Commit, Partition
 from recollect.store.driver import drive
+from tests.cli.harness import Cli
 
 HI = {"role": "user", "content": "hi"}
 
@@ -112,6 +113,16 @@ def test_a_full_disk_is_said_and_nothing_acknowledged_is_lost(small_disk: Path) 
         assert [row.seq for row in session.tail(100_000)] == list(range(1, acknowledged + 1))
     with Recollect(f"sqlite:///{small_disk}/full.db") as memory:
         assert len(memory.session("s").tail(100_000)) == acknowledged
+
+
+def test_an_import_onto_a_full_disk_says_what_is_kept_and_how_to_go_on(small_disk: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "lines.jsonl"
+    long = "x" * 900
+    made = (f'{{"session": "s", "role": "user", "content": "{n} {long}"}}' for n in range(5000))
+    lines.write_text("\n".join(made))
+    said = Cli(f"sqlite:///{small_disk}/full.db")("import", str(lines), code=1).stderr
+    assert "is full; this was not written" in said
+    assert "What was written before is kept. Import again" in said
 
 
 def test_read_only_media_is_read_and_writing_to_it_is_refused_in_clear_words(small_disk: Path) -> None:

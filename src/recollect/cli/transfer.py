@@ -13,7 +13,7 @@ from typing import Annotated, Any, BinaryIO, NoReturn
 import msgspec
 import typer
 
-from recollect import ImportReport, InvalidInput, Recollect, RecollectError
+from recollect import ImportReport, InvalidInput, Recollect, RecollectError, Unavailable
 from recollect.cli import options
 from recollect.cli.command import command, reason
 from recollect.cli.files import Source, Unreadable, replacing
@@ -23,6 +23,7 @@ from recollect.cli.text import count
 
 SHOWN_ERRORS = 20
 CHUNK = 1 << 18
+BOM = b"\xef\xbb\xbf"
 
 Reports = list[tuple[str, ImportReport]]
 
@@ -99,9 +100,9 @@ def _import_file(
 def _with_defaults(lines: Iterable[bytes], defaults: Mapping[str, str]) -> Iterator[bytes | dict[str, Any]]:
     """Lines with session and user where they name none. What cannot be read goes on as it is, to be reported."""
     decode = msgspec.json.Decoder().decode
-    for line in lines:
+    for number, line in enumerate(lines):
         try:
-            fields = decode(line) if line.strip() else None
+            fields = decode(line if number else line.removeprefix(BOM)) if line.strip() else None
         except (msgspec.DecodeError, UnicodeError):
             fields = None
         if not isinstance(fields, dict):
@@ -129,6 +130,8 @@ def _stopped(
     shell.complain(text)
     if isinstance(error, InvalidInput) and error.field == "line":
         shell.note("Mend the line and import again (what is there is not written twice), or --on-error skip.")
+    elif isinstance(error, Unavailable):
+        shell.note("What was written before is kept. Import again when that is mended: nothing is written twice.")
     if unread:
         shell.note(f"Not read: {', '.join(unread)}")
     raise typer.Exit(1)

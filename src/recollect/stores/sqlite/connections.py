@@ -213,7 +213,7 @@ class Connections:
         if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Unavailable(f"another process holds {self.shown}: {error}")
         if primary == sqlite3.SQLITE_FULL:
-            return Unavailable(f"the disk that holds {self.shown} is full; nothing was written", retryable=False)
+            return Unavailable(f"the disk that holds {self.shown} is full; this was not written", retryable=False)
         if primary == sqlite3.SQLITE_READONLY or (code == sqlite3.SQLITE_CANTOPEN and self.exists()):
             how = "it was opened with mode=ro" if self.mode == "ro" else "?mode=ro opens it to read"
             return Unavailable(
