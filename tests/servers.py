@@ -161,7 +161,10 @@ class ModelServer:
 
     @staticmethod
     def _event(data: dict[str, Any]) -> bytes:
-        return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+        try:
+            return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+        except UnicodeEncodeError:  # half a surrogate pair is sent as its escape
+            return f"data: {json.dumps(data)}\n\n".encode()
 
 
 @pytest.fixture

@@ -116,6 +116,29 @@ def test_every_failure_is_one_error_that_says_what(
     run(main)
 
 
+def test_half_a_surrogate_pair_is_joined_with_its_other_half_or_replaced(model_server: ModelServer) -> None:
+    """Endpoints cut between tokens, not between characters."""
+    model_server.pieces = ["Slice: \ud83c", "\udf55, ", "half: \ud83c", " and \udf55", " end \ud83c"]
+
+    async def main() -> None:
+        text, pieces = await ask(model_server)
+        assert text == "Slice: 🍕, half: \ufffd and \ufffd end \ufffd"
+        assert all(piece.text.encode() is not None for piece in pieces)
+
+    run(main)
+
+
+def test_a_reply_without_end_is_broken_off(model_server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recollect.llm.openai.LONGEST_REPLY", 1000)
+    model_server.pieces = ["round and round "] * 100
+
+    async def main() -> None:
+        with pytest.raises(ModelError, match="does not end: 1,000 characters so far"):
+            await ask(model_server)
+
+    run(main)
+
+
 def test_nobody_listening_is_an_error_that_names_the_place(unused_port: int) -> None:
     async def main() -> None:
         model = OpenAIChatModel("m", base_url=f"http://user:secret@127.0.0.1:{unused_port}/v1", max_retries=0)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 LONGEST_PAUSE = 10.0
 """Seconds that a repeat waits at most. An endpoint that asks for more gets no repeat: the user is told instead."""
 
+LONGEST_REPLY = 2_000_000
+"""Characters of a reply. No model means to say more; one that goes round in circles would fill the memory."""
+
 
 class OpenAIChatModel:
     """A model behind the official `openai` client, streaming.
@@ -123,7 +126,7 @@ class OpenAIChatModel:
             source = await self._client.chat.completions.create(
                 model=self._model, messages=messages, stream=True, **extra
             )
-        finished = False
+        finished, half, length = False, "", 0
         try:
             kind = source.response.headers.get("content-type", "")
             if kind.startswith(("text/html", "application/json")):
@@ -139,6 +142,12 @@ class OpenAIChatModel:
                     break
                 text, ended, usage = _read(chunk)
                 finished = finished or ended
+                text, half = _paired(half + text, whole=ended)
+                length += len(text)
+                if length > LONGEST_REPLY:
+                    raise ModelError(
+                        f"{self._place()} does not end: {LONGEST_REPLY:,} characters so far", retryable=False
+                    )
                 if text or usage is not None:
                     yield Delta(text, usage)
         finally:
@@ -197,6 +206,19 @@ def _read(chunk: Any) -> tuple[str, bool, Usage | None]:
         return text, ended, None
     counts = (getattr(given, name, None) for name in ("prompt_tokens", "completion_tokens"))
     return text, ended, Usage(*(count if isinstance(count, int) else None for count in counts))
+
+
+def _paired(text: str, *, whole: bool) -> tuple[str, str]:
+    """The text without half surrogate pairs, which nothing can store, and what may be the first half of the next piece.
+
+    Parameters
+    ----------
+    whole: whether no more comes.
+    """
+    if text.isascii():
+        return text, ""
+    ready = text if whole or not "\ud800" <= text[-1] <= "\udbff" else text[:-1]
+    return ready.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), text[len(ready) :]
 
 
 def _short(caught: Exception) -> str:
