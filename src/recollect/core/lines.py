@@ -96,8 +96,8 @@ class _Plain(Struct, forbid_unknown_fields=True, gc=False):
     session: str
     role: Literal["user", "assistant", "system", "tool"]
     content: str
-    id: str
     created_at: str
+    id: str | None = None
     user: str | None = None
 
 
@@ -187,7 +187,8 @@ class Parser:
             datetime.fromisoformat(created)
         except (*_BAD, ValueError):
             return False
-        if not 0 < len(given.id) <= PLAIN_ID:
+        id = given.id
+        if id is not None and not 0 < len(id) <= PLAIN_ID:
             return False
         content = given.content
         session, user = given.session, given.user
@@ -196,9 +197,11 @@ class Parser:
         if user is not None and user not in self._good:
             self._name(user, "user")
         self._unhashed.append(line)
+        if id is None:
+            id = self._made_id()
         tokens = MESSAGE_TOKENS + self._intake.count(content)
         terms = term_text(content) if self._indexed else ""
-        row = (given.id, given.role, content, created, tokens, terms, None)
+        row = (id, given.role, content, created, tokens, terms, None)
         into.of(session, user).append((row, self._number, len(line) + len(terms)))
         return True
 
@@ -230,7 +233,7 @@ class Parser:
         user_id = None if user is None else self._name(user, "user")
         self._unhashed.append(raw)
         if fields.get("id") is None:
-            fields["id"] = f"line-{self._number:08}-{self._digest()}"
+            fields["id"] = self._made_id()
         expires = check_optional_time(fields.pop("expires_at", None), "expires_at")
         message = self._intake.accept(fields)
         if expires is not None:
@@ -247,6 +250,10 @@ class Parser:
             self._good.clear()
         self._good.add(name)
         return name
+
+    def _made_id(self) -> str:
+        """For the line that was read last, which is a good one."""
+        return f"line-{self._number:08}-{self._digest()}"
 
     def _digest(self) -> str:
         """Of all good lines so far."""
