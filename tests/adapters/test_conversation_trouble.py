@@ -26,6 +26,7 @@ from tests.services.dynamodb import (
     raw_client,
     remove_tables,
     server_options,
+    tables_of,
     temporary_file,
 )
 
@@ -126,8 +127,7 @@ def test_a_table_that_does_not_fit_is_false_and_none_is_made_beside_it(tmp_path:
         with ConversationMemoryService(make_store(tmp_path)) as service:
             made = service.create_tables_if_not_exist()
             assert name in made and not any(made.values())
-            there = [table for table in raw_client().list_tables()["TableNames"] if table.startswith(name[:-12])]
-            assert there == [name]
+            assert tables_of(tmp_path) == [name]
             with pytest.raises(ConfigError, match="key"):
                 service.retrieve_user_preferences("ann")
     finally:

@@ -128,6 +128,12 @@ def raw_client() -> Any:
     return boto3.client("dynamodb", region_name=options.region, endpoint_url=options.endpoint_url)
 
 
+def tables_of(place: Path) -> list[str]:
+    """The names of a place's tables that are there; the server lists a hundred at a time, whosever they are."""
+    pages = raw_client().get_paginator("list_tables").paginate()
+    return [name for page in pages for name in page["TableNames"] if name.startswith(prefix_of(place))]
+
+
 def remove_tables(place: Path) -> None:
     """Delete the tables of a place."""
     from recollect.stores.dynamodb import schema

@@ -20,6 +20,7 @@ from tests.services.dynamodb import (
     prefix_of,
     raw_client,
     server_options,
+    tables_of,
 )
 
 HI = {"role": "user", "content": "hi"}
@@ -60,8 +61,7 @@ def test_somebody_elses_table_is_refused(place: Path) -> None:
     with pytest.raises(ConfigError, match=r"SessionId \(HASH\), not session_id.*another prefix") as caught:
         Recollect(make_store(place)).open()
     assert "Index" not in str(caught.value)
-    made = [name for name in raw_client().list_tables()["TableNames"] if name.startswith(prefix_of(place))]
-    assert made == [f"{prefix_of(place)}-conversations"], "nothing is made beside it"
+    assert tables_of(place) == [f"{prefix_of(place)}-conversations"], "nothing is made beside it"
 
 
 def test_a_table_without_its_index_is_refused(place: Path) -> None:
