@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from enum import StrEnum
@@ -23,7 +24,6 @@ from recollect.cli.text import count
 
 SHOWN_ERRORS = 20
 CHUNK = 1 << 18
-BOM = b"\xef\xbb\xbf"
 
 Reports = list[tuple[str, ImportReport]]
 
@@ -102,7 +102,7 @@ def _with_defaults(lines: Iterable[bytes], defaults: Mapping[str, str]) -> Itera
     decode = msgspec.json.Decoder().decode
     for number, line in enumerate(lines):
         try:
-            fields = decode(line if number else line.removeprefix(BOM)) if line.strip() else None
+            fields = decode(line if number else line.removeprefix(BOM_UTF8)) if line.strip() else None
         except (msgspec.DecodeError, UnicodeError):
             fields = None
         if not isinstance(fields, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import islice
@@ -208,7 +209,7 @@ class Parser:
     def _parse(self, line: Line, into: _Into) -> None:
         if isinstance(line, bytes | str):
             if self._number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf") if isinstance(line, bytes) else line.removeprefix("\ufeff")
+                line = line.removeprefix(BOM_UTF8) if isinstance(line, bytes) else line.removeprefix("\ufeff")
             if not line.strip():
                 return
             if len(line) > MAX_LINE_BYTES:

@@ -78,14 +78,15 @@ def append_all(connection: sqlite3.Connection, commits: Sequence[Commit], now: d
         assert isinstance(op, Append)
         appends[partition.id] = op
     text = dump_time(now)
-    heads = _heads(connection, scope, appends)
-    new = _new_heads(connection, appends, heads, text)
+    columns = {session: prepared(op.rows, op.terms) for session, op in appends.items()}
+    heads = _heads(connection, scope, appends, columns)
+    new = _new_heads(connection, appends, columns, heads, text)
     before = {session: head.last for session, head in heads.items()}
     runs = []
     results = []
     for session, op in appends.items():
         head = heads.get(session) or new[session]
-        rows = prepared(op.rows, op.terms)
+        rows = columns[session]
         if len(set(rows.ids)) < len(rows) or head.last + len(rows) > MAX_SEQ:
             raise Unusual
         run = Rows(scope, session, head.owner, head.number, head.last + 1, rows)
@@ -206,7 +207,9 @@ def _count(head: Head, rows: Columns, now: str) -> None:
     head.updated = max(head.updated, min(in_order[-1], now))
 
 
-def _heads(connection: sqlite3.Connection, scope: str, appends: dict[str, Append]) -> dict[str, Head]:
+def _heads(
+    connection: sqlite3.Connection, scope: str, appends: dict[str, Append], columns: dict[str, Columns]
+) -> dict[str, Head]:
     """The headers that are there."""
     heads: dict[str, Head] = {}
     sessions = list(appends)
@@ -220,16 +223,18 @@ def _heads(connection: sqlite3.Connection, scope: str, appends: dict[str, Append
             heads[session] = Head(number, owner, last, updated, None, earliest, latest, ordered, minute)
     session, head = next(iter(heads.items()), (None, None))
     if session is not None and head is not None:  # a look at one tells an import that is repeated
-        known = connection.execute(
-            _KNOWN, (head.number, prepared(appends[session].rows, appends[session].terms).ids[0])
-        ).fetchone()
+        known = connection.execute(_KNOWN, (head.number, columns[session].ids[0])).fetchone()
         if known is not None:
             raise Unusual
     return heads
 
 
 def _new_heads(
-    connection: sqlite3.Connection, appends: dict[str, Append], heads: dict[str, Head], now: str
+    connection: sqlite3.Connection,
+    appends: dict[str, Append],
+    columns: dict[str, Columns],
+    heads: dict[str, Head],
+    now: str,
 ) -> dict[str, Head]:
     """Headers for the sessions that are not there, under the numbers that SQLite would give them."""
     (number,) = connection.execute("SELECT coalesce(max(session_no), 0) FROM recollect_sessions").fetchone()
@@ -237,6 +242,6 @@ def _new_heads(
     for session, op in appends.items():
         if session not in heads:
             number += 1
-            begun = min(now, *prepared(op.rows, op.terms).created)
+            begun = min(now, *columns[session].created)
             new[session] = Head(number, op.session.user_id, 0, begun, None, "9", "", 1, begun[:16])
     return new
